@@ -1,0 +1,60 @@
+"""Tensors in safetensors form: arrays and the text metadata of the header."""
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from rcmvae.bundle.check import Check
+from rcmvae.bundle.printable import printable
+from rcmvae.errors import BundleDamaged
+
+_LENGTH_BYTES = 8
+
+
+def read_arrays(name: str, content: bytes) -> Mapping[str, NDArray[Any]]:
+    """Every tensor of a file, read-only, by its name.
+
+    Args:
+        name: name of the file, for the error.
+        content: its bytes.
+
+    Raises:
+        BundleDamaged: header or offsets are wrong, or NumPy lacks the element type.
+    """
+    try:
+        arrays = safetensors.numpy.load(content)
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise BundleDamaged(Check.SAFETENSORS, name, printable(str(error))) from error
+    return MappingProxyType({key: _frozen(array) for key, array in arrays.items()})
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
+
+
+def read_metadata(name: str, content: bytes) -> Mapping[str, str]:
+    """The ``__metadata__`` of the header: text by text, empty when there is none.
+
+    Raises:
+        BundleDamaged: as ``read_arrays``.
+    """
+    read_arrays(name, content)  # the library judges the header; below it is only picked apart
+    end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
+    header: dict[str, dict[str, str]] = json.loads(content[_LENGTH_BYTES:end])
+    return MappingProxyType(header.get("__metadata__") or {})
+
+
+def write_tensors(
+    arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """Bytes of a safetensors file; the arrays may be of any memory layout."""
+    # The library writes the buffer as it lies in memory, so a transposed view must be copied.
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return safetensors.numpy.save(contiguous, dict(metadata) if metadata else None)
