@@ -1,0 +1,21 @@
+"""Corrections from people: what they are, and the store that never loses one."""
+
+from rcmvae.feedback.record import (
+    Capture,
+    Claim,
+    FeedbackCounts,
+    FeedbackRecord,
+    FeedbackStatus,
+    NewFeedback,
+)
+from rcmvae.feedback.store import FeedbackStore
+
+__all__ = [
+    "Capture",
+    "Claim",
+    "FeedbackCounts",
+    "FeedbackRecord",
+    "FeedbackStatus",
+    "FeedbackStore",
+    "NewFeedback",
+]

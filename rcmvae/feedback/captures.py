@@ -1,0 +1,66 @@
+"""Inputs of past predictions, kept in bounded number until a correction names them."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, delete, insert, select
+
+from rcmvae.errors import PredictionNotFound
+from rcmvae.feedback.record import Capture
+from rcmvae.feedback.rows import capture_of, input_columns
+from rcmvae.feedback.schema import capture
+
+# Old builds of SQLite allow 999 parameters in a statement.
+_PARAMETERS = 500
+
+
+def insert_captures(connection: Connection, captures: Sequence[Capture]) -> None:
+    """Insert captures, in order; one that is there already, or comes twice, stays as first seen."""
+    first_seen = {item.prediction_id: item for item in reversed(captures)}
+    known = _known(connection, list(first_seen))
+    ordered = dict.fromkeys(item.prediction_id for item in captures)
+    rows = [_values(first_seen[name]) for name in ordered if name not in known]
+    if rows:
+        connection.execute(insert(capture), rows)
+
+
+def find_capture(connection: Connection, prediction_id: str) -> Capture:
+    """Return the capture of a prediction.
+
+    Raises:
+        PredictionNotFound: never captured, or trimmed since.
+    """
+    query = select(capture).where(capture.c.prediction_id == prediction_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise PredictionNotFound("no input is kept for this prediction id")
+    return capture_of(row)
+
+
+def delete_oldest(connection: Connection, keep: int) -> int:
+    """Delete all but the newest ``keep`` captures and return how many went."""
+    newest_to_go = select(capture.c.seq).order_by(capture.c.seq.desc()).offset(keep).limit(1)
+    last = connection.execute(newest_to_go).scalar_one_or_none()
+    if last is None:
+        return 0
+    return connection.execute(delete(capture).where(capture.c.seq <= last)).rowcount
+
+
+def _known(connection: Connection, names: Sequence[str]) -> set[str]:
+    known: set[str] = set()
+    for part in _parts(names):
+        query = select(capture.c.prediction_id).where(capture.c.prediction_id.in_(part))
+        known.update(connection.execute(query).scalars())
+    return known
+
+
+def _parts(names: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (names[start : start + _PARAMETERS] for start in range(0, len(names), _PARAMETERS))
+
+
+def _values(item: Capture) -> dict[str, object]:
+    return {
+        "prediction_id": item.prediction_id,
+        "bundle_version": item.bundle_version,
+        "created": item.created,
+        **input_columns(item.input),
+    }

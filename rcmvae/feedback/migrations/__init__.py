@@ -1,0 +1,1 @@
+"""Alembic's scripts: one file in versions/ for each revision of the schema."""

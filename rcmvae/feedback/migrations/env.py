@@ -1,0 +1,14 @@
+"""How Alembic runs the revisions: always on the connection that rcmvae.feedback.revision gives."""
+
+from alembic import context
+
+from rcmvae.feedback.schema import metadata
+
+# render_as_batch: SQLite cannot alter a column in place.
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

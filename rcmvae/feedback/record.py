@@ -1,0 +1,172 @@
+"""What passes in and out of the feedback store: corrections, captured inputs, claims and counts.
+
+Everything here is immutable. Nothing here knows the database.
+"""
+
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcmvae.errors import InvalidInput
+
+MAX_LABEL = 64
+MAX_NAME = 128
+"""Longest prediction id, bundle version, worker name and idempotency key, in characters."""
+MAX_RANK = 4
+
+
+class FeedbackStatus(StrEnum):
+    """Where a correction stands in its life.
+
+    queued    durable, waiting for a retrain worker; also what a released or lapsed claim returns to
+    claimed   a worker holds it under a lease; when the lease ends anybody may claim it again
+    applied   part of the bundle named in ``applied_version``; final
+    rejected  will never be part of a bundle, for the reason given; final
+    """
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    APPLIED = "applied"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewFeedback:
+    """A correction as it comes in, checked so that every database can hold it.
+
+    Args:
+        label: name of the right label, 1 to 64 printable characters.
+        input: f32 of the bundle's input shape, finite.
+        prediction_id: the prediction that is corrected, if there was one.
+        bundle_version: the version that made that prediction.
+
+    Raises:
+        InvalidInput: a field does not fit.
+    """
+
+    label: str
+    input: NDArray[np.float32]
+    prediction_id: str | None = None
+    bundle_version: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_name("label", self.label, MAX_LABEL)
+        check_input("input", self.input)
+        if self.prediction_id is not None:
+            check_name("prediction_id", self.prediction_id)
+        if self.bundle_version is not None:
+            check_name("bundle_version", self.bundle_version)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRecord:
+    """A correction as the store holds it. Two are equal when all but the array object agree.
+
+    Args:
+        feedback_id: 32 hexadecimal digits.
+        label: name of the right label.
+        input: f32 of the input shape, read-only.
+        prediction_id: the prediction that was corrected, if any.
+        status: see FeedbackStatus.
+        created: when it became durable, aware, UTC.
+        applied_version: the bundle that took it in; None unless applied.
+        reason: why it was rejected; None unless rejected.
+        bundle_version: the version that made the prediction, if known.
+        input_sha256: of the input's little-endian float32 bytes, lower-case hexadecimal.
+    """
+
+    feedback_id: str
+    label: str
+    input: NDArray[np.float32] = field(compare=False)
+    prediction_id: str | None
+    status: FeedbackStatus
+    created: datetime
+    applied_version: str | None
+    reason: str | None
+    bundle_version: str | None
+    input_sha256: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Capture:
+    """The input of one prediction, kept so that a correction can name it by its id alone.
+
+    Args:
+        prediction_id: as the service answered it.
+        input: f32 of the input shape, finite.
+        bundle_version: the version that made the prediction.
+        created: aware.
+
+    Raises:
+        InvalidInput: a field does not fit.
+    """
+
+    prediction_id: str
+    input: NDArray[np.float32]
+    bundle_version: str
+    created: datetime
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_name("prediction_id", self.prediction_id)
+        check_name("bundle_version", self.bundle_version)
+        check_input("input", self.input)
+        if self.created.tzinfo is None:
+            raise InvalidInput("created", "a time with a zone", "a time without one")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Corrections lent to one worker.
+
+    Args:
+        token: the fence; the store takes results only from the holder of the newest token.
+        expires: aware, UTC; from then on others may claim the same corrections.
+        records: in the order in which they were posted.
+    """
+
+    token: str
+    expires: datetime
+    records: tuple[FeedbackRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackCounts:
+    """How many corrections stand where, and since when the oldest one waits."""
+
+    queued: int
+    claimed: int
+    applied: int
+    rejected: int
+    oldest_queued: datetime | None
+
+
+def check_name(field_name: str, value: str, longest: int = MAX_NAME) -> None:
+    """Refuse text that is empty, too long or holds what some database or log cannot.
+
+    Raises:
+        InvalidInput: control characters, NUL and lone surrogates are among the refused.
+    """
+    if not 1 <= len(value) <= longest:
+        raise InvalidInput(field_name, f"1 to {longest} characters", f"{len(value)} characters")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise InvalidInput(field_name, "printable characters", "a control character or surrogate")
+
+
+def check_input(field_name: str, value: NDArray[np.float32]) -> None:
+    """Refuse an array that is not float32, not of rank 1 to 4, empty or not finite.
+
+    Raises:
+        InvalidInput: with the property that does not fit.
+    """
+    if value.dtype != np.float32:
+        raise InvalidInput(field_name, "float32", str(value.dtype))
+    if not 1 <= value.ndim <= MAX_RANK or value.size == 0:
+        raise InvalidInput(field_name, f"rank 1 to {MAX_RANK}, not empty", f"shape {value.shape}")
+    if not np.isfinite(value).all():
+        raise InvalidInput(field_name, "finite values", "NaN or infinity")

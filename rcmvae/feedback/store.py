@@ -1,0 +1,242 @@
+"""The feedback store: corrections that are never lost, lent to retrain workers and accounted for.
+
+Every method is one transaction. What it returns is durable; when it raises, nothing has changed -
+except that a commit whose answer was lost may have happened, which is what idempotency keys are
+for.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import func, select
+
+from rcmvae.errors import FeedbackNotFound
+from rcmvae.feedback import captures, claims, submissions
+from rcmvae.feedback.database import Database, open_database
+from rcmvae.feedback.record import (
+    Capture,
+    Claim,
+    FeedbackCounts,
+    FeedbackRecord,
+    FeedbackStatus,
+    NewFeedback,
+    check_name,
+)
+from rcmvae.feedback.rows import record_of
+from rcmvae.feedback.schema import feedback
+
+BUSY_SECONDS = 10.0
+
+
+def utc_now() -> datetime:
+    """Return the time of this machine, aware, UTC."""
+    return datetime.now(UTC)
+
+
+class FeedbackStore:
+    """Corrections and captured inputs in one database.
+
+    Threads may share a store; every process opens its own. Every method may raise StoreUnavailable
+    when the database does not answer, is damaged or refuses to write.
+
+    Args:
+        database: see FeedbackStore.open.
+        clock: gives the time for creation and leases; workers on several machines need clocks
+            that agree to a fraction of a lease. A wrong clock costs work, never a double result.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> Self:
+        """Open a store, making the file and its folder and migrating the schema as needed.
+
+        Args:
+            url: SQLAlchemy URL, such as ``sqlite:///var/feedback.db``.
+            clock: see the class.
+            busy_seconds: how long to wait for other writers before giving up.
+
+        Raises:
+            StoreUnavailable: the database cannot be used; the message has no password.
+        """
+        return cls(open_database(url, busy_seconds=busy_seconds), clock)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._database.engine.dispose()
+
+    def __enter__(self) -> Self:
+        """Return the store itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the store."""
+        self.close()
+
+    def add(
+        self,
+        items: Sequence[NewFeedback],
+        *,
+        idempotency_key: str | None = None,
+        body_sha256: str | None = None,
+    ) -> tuple[FeedbackRecord, ...]:
+        """Queue corrections, all or none.
+
+        Args:
+            items: in the order in which they are to be applied.
+            idempotency_key: 1 to 128 characters; the same key with the same body gives the first
+                reply again and changes nothing.
+            body_sha256: of the request; goes with the key.
+
+        Raises:
+            IdempotencyConflict: the key was used before with another body.
+            InvalidInput: the key does not fit.
+            StoreUnavailable: nothing was acknowledged.
+        """
+        if (idempotency_key is None) != (body_sha256 is None):
+            raise ValueError("expected idempotency_key and body_sha256 together, got one of them")
+        if idempotency_key is None or body_sha256 is None:
+            with self._database.write() as connection:
+                return submissions.insert_feedback(connection, items, None, self._clock())
+        check_name("Idempotency-Key", idempotency_key)
+        return self._add_once(items, idempotency_key, body_sha256)
+
+    def _add_once(
+        self, items: Sequence[NewFeedback], key: str, body_sha256: str
+    ) -> tuple[FeedbackRecord, ...]:
+        with self._database.write() as connection:
+            reply = submissions.first_reply(connection, key, body_sha256)
+            if reply is None:
+                now = self._clock()
+                submissions.open_submission(connection, key, body_sha256, now)
+                reply = submissions.insert_feedback(connection, items, key, now)
+            return reply
+
+    def get(self, feedback_id: str) -> FeedbackRecord:
+        """Return one correction.
+
+        Raises:
+            FeedbackNotFound: no such id.
+        """
+        query = select(feedback).where(feedback.c.feedback_id == feedback_id)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise FeedbackNotFound("no feedback has this id")
+        return record_of(row)
+
+    def claim(self, *, worker: str, limit: int, lease: timedelta) -> Claim | None:
+        """Borrow the oldest corrections that wait or whose lease has ended; None if none do.
+
+        Args:
+            worker: name of the borrower, for people to read.
+            limit: at most so many, at least 1.
+            lease: how long nobody else can claim them; see renew.
+        """
+        check_name("worker", worker)
+        if limit < 1 or lease <= timedelta(0):
+            raise ValueError(f"expected limit >= 1 and lease > 0, got {limit} and {lease}")
+        with self._database.write() as connection:
+            now = self._clock()
+            return claims.take(connection, worker, limit, now, now + lease)
+
+    def renew(self, claim_token: str, lease: timedelta) -> datetime:
+        """Let a claim end ``lease`` from now, and return when that is.
+
+        Raises:
+            ClaimLost: nothing is claimed under this token any more.
+        """
+        with self._database.write() as connection:
+            expires = self._clock() + lease
+            claims.renew(connection, claim_token, expires)
+            return expires
+
+    def mark_applied(
+        self, claim_token: str, feedback_ids: Sequence[str], bundle_version: str
+    ) -> None:
+        """State that a bundle holds these corrections, all or none; saying so twice is harmless.
+
+        Raises:
+            ClaimLost: one of them is not, or no longer, claimed under this token.
+        """
+        check_name("bundle_version", bundle_version)
+        with self._database.write() as connection:
+            status = FeedbackStatus.APPLIED
+            claims.finish(
+                connection, claim_token, feedback_ids, status, applied_version=bundle_version
+            )
+
+    def reject(self, claim_token: str, feedback_ids: Sequence[str], reason: str) -> None:
+        """State that no bundle will ever hold these corrections, all or none, and why.
+
+        Raises:
+            ClaimLost: one of them is not, or no longer, claimed under this token.
+        """
+        with self._database.write() as connection:
+            claims.finish(
+                connection, claim_token, feedback_ids, FeedbackStatus.REJECTED, reason=reason
+            )
+
+    def release(self, claim_token: str) -> None:
+        """Queue again what is claimed under a token and was neither applied nor rejected.
+
+        Raises:
+            ClaimLost: nothing carries this token any more.
+        """
+        with self._database.write() as connection:
+            claims.give_back(connection, claim_token)
+
+    def applied(self) -> tuple[FeedbackRecord, ...]:
+        """Return every applied correction, in the order in which they were posted."""
+        query = select(feedback).where(feedback.c.status == FeedbackStatus.APPLIED.value)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(feedback.c.seq)).all()
+        return tuple(record_of(row) for row in rows)
+
+    def counts_by_status(self) -> FeedbackCounts:
+        """Count corrections; a claim whose lease has ended counts as claimed until taken again."""
+        groups = select(feedback.c.status, func.count()).group_by(feedback.c.status)
+        waiting = select(feedback.c.created).where(feedback.c.status == FeedbackStatus.QUEUED.value)
+        with self._database.read() as connection:
+            counts = {status: int(count) for status, count in connection.execute(groups)}
+            oldest = connection.execute(waiting.order_by(feedback.c.seq).limit(1))
+            return FeedbackCounts(
+                **{status.value: counts.get(status.value, 0) for status in FeedbackStatus},
+                oldest_queued=oldest.scalar_one_or_none(),
+            )
+
+    def save_captures(self, items: Sequence[Capture]) -> None:
+        """Keep inputs of predictions; a prediction id that is kept already stays as it is."""
+        with self._database.write() as connection:
+            captures.insert_captures(connection, items)
+
+    def captured(self, prediction_id: str) -> Capture:
+        """Return the kept input of a prediction.
+
+        Raises:
+            PredictionNotFound: never kept, or trimmed since.
+        """
+        with self._database.read() as connection:
+            return captures.find_capture(connection, prediction_id)
+
+    def trim_captures(self, keep: int) -> int:
+        """Delete all but the newest ``keep`` captures and return how many went."""
+        if keep < 0:
+            raise ValueError(f"expected keep >= 0, got {keep}")
+        with self._database.write() as connection:
+            return captures.delete_oldest(connection, keep)
