@@ -62,7 +62,7 @@ def decode(stored: StoredInput, owner: str) -> NDArray[np.float32]:
         StoreUnavailable: the bytes are not those that were stored.
     """
     try:
-        shape = tuple(int(size) for size in stored.shape.split("x"))
+        shape = tuple(int(size) for size in str(stored.shape).split("x"))
         raw = _unpack(stored, math.prod(shape) * 4)
         array = np.frombuffer(raw, dtype="<f4").reshape(shape)
     except (ValueError, TypeError, OverflowError, zlib.error) as error:

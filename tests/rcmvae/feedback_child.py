@@ -1,0 +1,56 @@
+"""Processes for the tests of the feedback store: ``python -m ...feedback_child ROLE URL NAME``.
+
+Each prints a line only after the store has acknowledged what the line says.
+"""
+
+import sys
+from datetime import timedelta
+from itertools import count
+
+from rcmvae.errors import ClaimLost
+from rcmvae.feedback import FeedbackStore
+from tests.rcmvae.feedback_fixtures import correction
+
+
+def produce(store: FeedbackStore, name: str) -> None:
+    """Add corrections for ever, one or two at a time, and print their ids."""
+    for number in count():
+        items = [correction(number, name)] * (1 + number % 2)
+        for record in store.add(items, idempotency_key=f"{name}-{number}", body_sha256="0" * 64):
+            print(record.feedback_id, flush=True)
+
+
+def work(store: FeedbackStore, name: str) -> None:
+    """Claim and apply until nothing is left, and print the ids applied."""
+    while left(store):
+        claim = store.claim(worker=name, limit=3, lease=timedelta(seconds=0.3))
+        if claim is None:
+            continue
+        ids = [record.feedback_id for record in claim.records]
+        try:
+            store.mark_applied(claim.token, ids, name)
+        except ClaimLost:
+            continue
+        print(*ids, sep="\n", flush=True)
+
+
+def left(store: FeedbackStore) -> int:
+    counts = store.counts_by_status()
+    return counts.queued + counts.claimed
+
+
+def submit(store: FeedbackStore, key: str) -> None:
+    """Add one correction under a key that others use too, and print its id."""
+    (record,) = store.add([correction(1)], idempotency_key=key, body_sha256="0" * 64)
+    print(record.feedback_id, flush=True)
+
+
+def main(role: str, url: str, name: str) -> None:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    with FeedbackStore.open(url) as store:
+        {"produce": produce, "work": work, "submit": submit}[role](store, name)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
