@@ -5,6 +5,7 @@ reader, and every file is opened once, so that the bytes judged are the bytes us
 """
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -87,7 +88,7 @@ def read_exactly(folder: int, name: str, *, size: int) -> bytes:
 
 def _read(folder: int, name: str, *, limit: int, exact: bool, check: Check) -> bytes:
     try:
-        with os.fdopen(os.open(name, _READ, dir_fd=folder), "rb") as stream:
+        with _open_file(folder, name) as stream:
             status = os.fstat(stream.fileno())
             _require_regular(name, status.st_mode)
             _require_size(name, status.st_size, limit, exact=exact, check=check)
@@ -96,6 +97,13 @@ def _read(folder: int, name: str, *, limit: int, exact: bool, check: Check) -> b
         raise _damage_of(name, error) from error
     _require_size(name, len(content), limit, exact=exact, check=check)
     return content
+
+
+def _open_file(folder: int, name: str) -> io.BufferedReader:
+    # An opener, and not fdopen, which leaks the descriptor when it turns out to be a directory.
+    return io.BufferedReader(
+        io.FileIO(name, opener=lambda path, _: os.open(path, _READ, dir_fd=folder))
+    )
 
 
 def _require_regular(name: str, mode: int) -> None:
