@@ -1,0 +1,1 @@
+"""The HTTP service: BentoML around a Starlette application, over `rcmvae`."""

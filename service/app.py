@@ -1,0 +1,72 @@
+"""The BentoML service: ``bentoml serve service.app:RcmVae``."""
+
+import logging
+import sys
+from typing import Protocol, cast
+
+import bentoml
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rcmvae.errors import RcmvaeError
+from service.asgi import create_app
+from service.deployment import prepare
+from service.settings import Settings
+
+settings = Settings()
+app = create_app(settings)
+
+_log = logging.getLogger("bentoml.rcmvae")
+
+
+class EverythingToApp:
+    """Hands every HTTP request to our application.
+
+    BentoML's own routes and its plain-text 404 stand before a mounted application; its lifespan
+    still runs through the mount.
+
+    Args:
+        app: BentoML's application, which gets what is not HTTP.
+        mounted: ours.
+    """
+
+    def __init__(self, app: ASGIApp, mounted: ASGIApp) -> None:
+        self._app = app
+        self._mounted = mounted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        await (self._mounted if scope["type"] == "http" else self._app)(scope, receive, send)
+
+
+@bentoml.asgi_app(app, path="/")
+@bentoml.service(
+    name="rcmvae",
+    workers=settings.workers,
+    traffic={"timeout": settings.timeout_seconds},
+    # Loopback unless --host says otherwise.
+    http={"host": "127.0.0.1"},
+    # Its metrics label by URL path, which is unbounded; ours are in service/metrics.py.
+    metrics={"enabled": False},
+    logging={"access": {"enabled": settings.access_log}},
+    # A span is made even at sample rate 0; only the exclusion spares the cost.
+    tracing={} if settings.tracing else {"excluded_urls": [".*"]},
+)
+class RcmVae:
+    """A classification service that knows what it does not know."""
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def prepare() -> None:
+        """Once, before the workers are started."""
+        try:
+            prepare(settings)
+        except RcmvaeError as error:
+            _log.error("not started: %s", error)
+            sys.exit(1)
+
+
+class _TakesMiddleware(Protocol):
+    def add_asgi_middleware(self, middleware_cls: type, **options: ASGIApp) -> None: ...
+
+
+cast("_TakesMiddleware", RcmVae).add_asgi_middleware(EverythingToApp, mounted=app)

@@ -1,0 +1,149 @@
+"""Inputs of recent predictions, so that feedback can name one by its id.
+
+A worker remembers its own in memory and writes them to the store shortly after, since the worker
+that gets the feedback may be another. Memory is bounded: the oldest go first, and those that go
+before they were written are counted.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcmvae.errors import PredictionNotFound, RcmvaeError
+from rcmvae.feedback import Capture, FeedbackStore
+from service.metrics import Metrics
+from service.store import LazyStore
+
+_log = logging.getLogger("bentoml.rcmvae")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One answered input. The store's own record is made later, off the event loop.
+
+    Attributes:
+        prediction_id: as it was answered.
+        input: float32 of the signature's shape.
+        bundle_version: the version that answered.
+        created: aware.
+    """
+
+    prediction_id: str
+    input: NDArray[np.float32]
+    bundle_version: str
+    created: datetime
+
+    def capture(self) -> Capture:
+        """The record for the store."""
+        return Capture(self.prediction_id, self.input, self.bundle_version, self.created)
+
+
+class CaptureBuffer:
+    """Captures of one worker.
+
+    Args:
+        store: where captures go.
+        metrics: counts what is dropped.
+        rows: most captures in memory.
+        keep: most captures in the store.
+        flush_seconds: pause between two writes.
+    """
+
+    def __init__(
+        self, store: LazyStore, metrics: Metrics, *, rows: int, keep: int, flush_seconds: float
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._rows = rows
+        self._keep = keep
+        self._flush_seconds = flush_seconds
+        self._recent: OrderedDict[str, Seen] = OrderedDict()
+        self._pending: deque[Seen] = deque()
+        self._lock = threading.Lock()
+        self._store_answers = True
+
+    def add(self, answered: Iterable[Seen]) -> None:
+        """Remember answered inputs; never blocks on the store."""
+        with self._lock:
+            for seen in answered:
+                self._recent[seen.prediction_id] = seen
+                self._pending.append(seen)
+            while len(self._recent) > self._rows:
+                self._recent.popitem(last=False)
+            dropped = len(self._pending) - self._rows
+            for _ in range(dropped):
+                self._pending.popleft()
+        if dropped > 0:
+            self._metrics.captures_dropped.inc(dropped)
+
+    async def find(self, prediction_ids: Iterable[str]) -> dict[str, Capture]:
+        """Captures by id, from memory or the store; an id that is nowhere is left out.
+
+        An id that is nowhere yet may be on its way from another worker: one flush is waited for.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        wanted = set(prediction_ids)
+        found = self._in_memory(wanted)
+        if len(found) < len(wanted):
+            found |= await self._store.run(lambda store: _stored(store, wanted - found.keys()))
+        if len(found) < len(wanted):
+            await asyncio.sleep(2 * self._flush_seconds)
+            found |= await self._store.run(lambda store: _stored(store, wanted - found.keys()))
+        return found
+
+    async def flush_forever(self) -> None:
+        """Write to the store again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(self._flush_seconds)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits; when the store does not answer it waits on, within the bound."""
+        if not self._pending:
+            return
+        with self._lock:
+            batch = list(self._pending)
+            self._pending.clear()
+        try:
+            await self._store.run(lambda store: _save(store, batch, self._keep))
+            self._store_answers = True
+        except RcmvaeError as error:
+            self._put_back(batch)
+            if self._store_answers:
+                _log.warning("captures wait, the store does not take them: %s", error)
+            self._store_answers = False
+
+    def _put_back(self, batch: list[Seen]) -> None:
+        with self._lock:
+            room = max(0, self._rows - len(self._pending))
+            kept = batch[len(batch) - min(room, len(batch)) :]
+            self._pending.extendleft(reversed(kept))
+        self._metrics.captures_dropped.inc(len(batch) - len(kept))
+
+    def _in_memory(self, wanted: set[str]) -> dict[str, Capture]:
+        with self._lock:
+            return {i: self._recent[i].capture() for i in wanted if i in self._recent}
+
+
+def _stored(store: FeedbackStore, prediction_ids: Iterable[str]) -> dict[str, Capture]:
+    found: dict[str, Capture] = {}
+    for prediction_id in prediction_ids:
+        try:
+            found[prediction_id] = store.captured(prediction_id)
+        except PredictionNotFound:
+            continue
+    return found
+
+
+def _save(store: FeedbackStore, batch: list[Seen], keep: int) -> None:
+    store.save_captures([seen.capture() for seen in batch])
+    store.trim_captures(keep)

@@ -1,0 +1,58 @@
+"""What happens around every request: it is counted, timed, and never answered with a trace."""
+
+import logging
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.problem import problem_of
+
+_log = logging.getLogger("bentoml.rcmvae")
+
+
+class EveryRequest:
+    """ASGI middleware around the routes.
+
+    Counts by route template, so that no metric label comes from outside. An error that nobody
+    expected is logged once, with its trace, and answered as a 500 that says nothing.
+
+    Args:
+        app: the application inside.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, status = time.perf_counter(), 0
+
+        async def send_noting_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting_status)
+        except Exception as error:  # noqa: BLE001
+            _log.exception("%s %s failed", scope["method"], _route(scope))
+            if status:  # too late for another answer: the server must cut the connection
+                raise
+            await problem_of(error).response()(scope, receive, send_noting_status)
+        finally:
+            _count(scope, status, time.perf_counter() - start)
+
+
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    measured = scope["app"].state.runtime.metrics
+    route = _route(scope)
+    measured.requests.labels(route, str(status)).inc()
+    measured.request_duration.labels(route).observe(seconds)
+
+
+def _route(scope: Scope) -> str:
+    return scope["route"].path if "route" in scope else "(none)"

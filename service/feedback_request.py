@@ -1,0 +1,95 @@
+"""POST /feedback, from bytes to items whose labels and inputs are checked."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcmvae.bundle.manifest import InputSignature
+from rcmvae.errors import InvalidInput
+from rcmvae.input_rows import row_from_nested
+from service.json_body import kind_of, parse_object, require_list, require_object
+from service.problem import quoted
+
+MAX_LABEL = 64
+_LABEL_FORM = f"1 to {MAX_LABEL} printable characters without spaces at the ends"
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+_ITEM_MEMBERS = frozenset({"label", "prediction_id", "input"})
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackItem:
+    """One label, for a captured prediction or for an input that came along; never both.
+
+    Attributes:
+        label: the right label, NFC.
+        subject: id of a captured prediction, or float32 of the signature's shape.
+    """
+
+    label: str
+    subject: str | NDArray[np.float32]
+
+
+def parse_feedback(
+    body: bytes, signature: InputSignature, max_items: int
+) -> tuple[FeedbackItem, ...]:
+    """Read the items of a request.
+
+    Raises:
+        RequestRefused: 400 malformed JSON.
+        InvalidInput: anything else that does not fit.
+    """
+    document = parse_object(body, frozenset({"items"}))
+    entries = require_list(document, "items", limit=max_items)
+    return tuple(_item(entry, signature, f"items[{i}]") for i, entry in enumerate(entries))
+
+
+def parse_idempotency_key(key: str | None) -> str | None:
+    """The key of the header, when there is one.
+
+    Raises:
+        InvalidInput: empty, too long, or with anything but visible ASCII.
+    """
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidInput("Idempotency-Key", "1 to 128 visible ASCII characters", quoted(key))
+    return key
+
+
+def parse_label(label: object, field: str) -> str:
+    """A label name in Unicode normal form C.
+
+    Raises:
+        InvalidInput: not a string, empty, too long, not printable, or padded with spaces.
+    """
+    if not isinstance(label, str):
+        raise InvalidInput(field, f"a string of {_LABEL_FORM}", kind_of(label))
+    # Bounded before it is normalised; no character of NFC came from more than a few.
+    name = unicodedata.normalize("NFC", label) if len(label) <= 4 * MAX_LABEL else label
+    if not 1 <= len(name) <= MAX_LABEL or not name.isprintable() or name != name.strip():
+        raise InvalidInput(field, _LABEL_FORM, quoted(label))
+    return name
+
+
+def _item(entry: object, signature: InputSignature, field: str) -> FeedbackItem:
+    members = require_object(entry, field, _ITEM_MEMBERS)
+    if "label" not in members:
+        raise InvalidInput(f"{field}.label", _LABEL_FORM, "nothing")
+    label = parse_label(members["label"], f"{field}.label")
+    if ("prediction_id" in members) == ("input" in members):
+        actual = "both" if "input" in members else "neither"
+        raise InvalidInput(field, "exactly one of prediction_id and input", actual)
+    if "input" in members:
+        row = row_from_nested(members["input"], signature, field=f"{field}.input")
+        return FeedbackItem(label, row)
+    return FeedbackItem(label, _prediction_id(members, field))
+
+
+def _prediction_id(members: Mapping[str, object], field: str) -> str:
+    value = members["prediction_id"]
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9A-Za-z_-]{1,64}", value):
+        actual = quoted(value) if isinstance(value, str) else kind_of(value)
+        raise InvalidInput(f"{field}.prediction_id", "an id that /predict returned", actual)
+    return value

@@ -1,0 +1,211 @@
+"""The OpenAPI document, from the models in `schemas`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeAlias
+
+import orjson
+from pydantic import BaseModel, JsonValue
+from pydantic.json_schema import models_json_schema
+
+from rcmvae.input_rows import WIRE_DTYPES
+from service import schemas
+from service.include import Part
+from service.predict_request import JSON, OCTETS
+from service.problem import MEDIA_TYPE
+
+Json: TypeAlias = dict[str, JsonValue]
+
+API_VERSION = "0.1.0"
+
+_REFERENCE = "#/components/schemas/{model}"
+_STATUS_TEXT = {
+    400: "Malformed JSON.",
+    404: "No such id.",
+    408: "The body took too long to arrive.",
+    409: "The idempotency key was used with another body.",
+    413: "The body is too large.",
+    415: "A content type or encoding that the route does not read.",
+    422: "A field does not fit.",
+    503: "No bundle is served yet, or the store does not answer.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route and method for the document.
+
+    Attributes:
+        path: with parameters in braces.
+        method: lower case.
+        summary: one sentence.
+        status: of success.
+        answer: model of success, or a media type for other content.
+        body: model of a JSON body.
+        octets: whether a body of octets is read too.
+        errors: statuses that the route itself can answer with.
+        parameters: OpenAPI parameter objects.
+    """
+
+    path: str
+    method: str
+    summary: str
+    status: int
+    answer: type[BaseModel] | str
+    body: type[BaseModel] | None = None
+    octets: bool = False
+    errors: tuple[int, ...] = ()
+    parameters: tuple[Json, ...] = ()
+
+
+def _query(name: str, schema: Json, description: str) -> Json:
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+_PREDICT_PARAMETERS = (
+    _query("dtype", {"enum": list(WIRE_DTYPES)}, "Element type; octets only, required there."),
+    _query(
+        "alpha",
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "False-alarm rate; octets only.",
+    ),
+    _query("include", {"type": "string"}, f"Of {', '.join(Part)}, with commas; octets only."),
+)
+_KEY_PARAMETER: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    "description": "Posting the same body again with the same key stores nothing twice.",
+}
+_ID_PARAMETER: Json = {
+    "name": "feedback_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+}
+_BODY_ERRORS = (400, 408, 413, 415, 422, 503)
+
+OPERATIONS = (
+    Operation(
+        "/predict",
+        "post",
+        "Label, uncertainty and decision for one or many inputs.",
+        200,
+        schemas.PredictAnswer,
+        schemas.PredictBody,
+        octets=True,
+        errors=_BODY_ERRORS,
+        parameters=_PREDICT_PARAMETERS,
+    ),
+    Operation(
+        "/feedback",
+        "post",
+        "Right labels for predictions or inputs; answered once durable.",
+        202,
+        schemas.FeedbackAnswer,
+        schemas.FeedbackBody,
+        errors=(*_BODY_ERRORS, 404, 409),
+        parameters=(_KEY_PARAMETER,),
+    ),
+    Operation(
+        "/feedback/{feedback_id}",
+        "get",
+        "Where one feedback item stands.",
+        200,
+        schemas.FeedbackState,
+        errors=(404, 503),
+        parameters=(_ID_PARAMETER,),
+    ),
+    Operation("/labels", "get", "Labels and evidence.", 200, schemas.LabelsAnswer, errors=(503,)),
+    Operation("/bundle", "get", "What is served.", 200, schemas.BundleAnswer, errors=(503,)),
+    Operation("/livez", "get", "The process lives.", 200, schemas.HealthAnswer),
+    Operation("/readyz", "get", "A bundle is served.", 200, schemas.HealthAnswer, errors=(503,)),
+    Operation("/metrics", "get", "Metrics for Prometheus.", 200, "text/plain"),
+)
+
+
+@cache
+def openapi_json() -> bytes:
+    """The document as JSON, OpenAPI 3.1."""
+    return orjson.dumps(document())
+
+
+def document() -> Json:
+    """The document."""
+    paths: dict[str, JsonValue] = {}
+    for operation in OPERATIONS:
+        paths[operation.path] = {operation.method: _described(operation)}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "RCM-VAE",
+            "version": API_VERSION,
+            "description": "Says what an input is, how sure it is, and whether it belongs.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {"schemas": _schemas()},
+    }
+
+
+def _described(operation: Operation) -> Json:
+    described: Json = {
+        "summary": operation.summary,
+        "operationId": _operation_id(operation),
+        "responses": _responses(operation),
+    }
+    if operation.parameters:
+        described["parameters"] = list(operation.parameters)
+    if operation.body is not None:
+        content = _body_content(operation.body, octets=operation.octets)
+        described["requestBody"] = {"required": True, "content": content}
+    return described
+
+
+def _operation_id(operation: Operation) -> str:
+    noun = operation.path.strip("/").partition("/")[0]
+    return f"{operation.method}_{noun}"
+
+
+def _responses(operation: Operation) -> Json:
+    statuses: Json = {str(operation.status): _success(operation)}
+    for status in sorted(operation.errors):
+        statuses[str(status)] = _problem(_STATUS_TEXT[status])
+    statuses["default"] = _problem("Any other error.")
+    return statuses
+
+
+def _success(operation: Operation) -> Json:
+    if isinstance(operation.answer, str):
+        return {"description": "Success.", "content": {operation.answer: {}}}
+    return {"description": "Success.", "content": {JSON: _schema_of(operation.answer)}}
+
+
+def _problem(description: str) -> Json:
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: _schema_of(schemas.ProblemDocument)},
+    }
+
+
+def _body_content(model: type[BaseModel], *, octets: bool) -> Json:
+    content: Json = {JSON: _schema_of(model)}
+    if octets:
+        content[OCTETS] = {"schema": {"type": "string", "format": "binary"}}
+    return content
+
+
+def _schema_of(model: type[BaseModel]) -> Json:
+    return {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}
+
+
+def _schemas() -> Json:
+    bodies = {operation.body for operation in OPERATIONS if operation.body is not None}
+    answers = {o.answer for o in OPERATIONS if not isinstance(o.answer, str)}
+    models = sorted(bodies | answers | {schemas.ProblemDocument}, key=lambda m: m.__name__)
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in models], ref_template=_REFERENCE
+    )
+    defined: Mapping[str, JsonValue] = definitions["$defs"]
+    return dict(defined)

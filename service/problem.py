@@ -1,0 +1,172 @@
+"""Every error of the service as RFC 9457 problem+json, with an ``error`` member beside.
+
+Inference-protocol clients read ``error``; everybody else reads ``errors``, one entry for every
+field at fault with what was expected and what came. No stack trace leaves the process.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rcmvae.errors import (
+    BundleNotFound,
+    FeedbackNotFound,
+    IdempotencyConflict,
+    InvalidInput,
+    RcmvaeError,
+    StoreUnavailable,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+_log = logging.getLogger("bentoml.rcmvae")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field at fault: its path, what would have been accepted, what came."""
+
+    field: str
+    expected: str
+    actual: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem+json document and the headers that go with it.
+
+    Attributes:
+        status: HTTP status code.
+        kind: last part of the ``type`` URN, stable for programs to match on.
+        detail: one sentence for people.
+        errors: the fields at fault.
+        headers: extra response headers.
+    """
+
+    status: int
+    kind: str
+    detail: str
+    errors: tuple[FieldError, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        """The problem as an HTTP response."""
+        document = {
+            "type": f"urn:rcmvae:problem:{self.kind}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "error": self.detail,
+            "errors": self.errors,
+        }
+        body = orjson.dumps(document)
+        return Response(body, self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
+
+
+class RequestRefused(RcmvaeError):
+    """A request that HTTP itself has a status for; carries the finished problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+def refusal(status: int, kind: str, field: str, expected: str, actual: str) -> RequestRefused:
+    """A refusal for one field."""
+    detail = f"{field}: expected {expected}, got {actual}"
+    return RequestRefused(Problem(status, kind, detail, (FieldError(field, expected, actual),)))
+
+
+def quoted(text: str, limit: int = 64) -> str:
+    """Text from outside for an error: escaped, and cut."""
+    return repr(text if len(text) <= limit else text[:limit] + "...")
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that tells a client about an error.
+
+    Anything that is not raised on purpose becomes a 500 that says nothing about the inside.
+    """
+    if isinstance(error, RequestRefused):
+        return error.problem
+    if isinstance(error, InvalidInput):
+        fault = FieldError(error.field, error.expected, error.actual)
+        return Problem(422, "invalid-input", str(error), (fault,))
+    for kind, problem in _BY_ERROR:
+        if isinstance(error, kind):
+            return problem
+    return _INTERNAL
+
+
+async def on_raised(_: Request, error: Exception) -> Response:
+    """Starlette's handler of errors raised on purpose."""
+    problem = problem_of(error)
+    if problem.status >= 500:
+        _log.warning("%s: %s", problem.kind, error)
+    return problem.response()
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "")
+        return _routing(error, "method-not-allowed", "method", allowed, request.method)
+    path = quoted(request.url.path)
+    return _routing(error, "not-found", "path", "a route of /openapi.json", path)
+
+
+def _routing(
+    error: HTTPException, kind: str, field_name: str, expected: str, actual: str
+) -> Response:
+    fault = FieldError(field_name, expected, actual)
+    detail = f"{field_name}: expected {expected}, got {actual}"
+    return Problem(error.status_code, kind, detail, (fault,), error.headers or {}).response()
+
+
+async def on_disconnect(_request: Request, _error: Exception) -> Response:
+    """The client left before its body was complete: nobody reads this answer."""
+    return Problem(400, "client-disconnected", "the client closed the connection").response()
+
+
+_INTERNAL = Problem(500, "internal", "an unexpected error has occurred; the server log has it")
+_BY_ERROR: tuple[tuple[type[RcmvaeError], Problem], ...] = (
+    (
+        FeedbackNotFound,
+        Problem(
+            404,
+            "feedback-not-found",
+            "no feedback has this id",
+            (FieldError("feedback_id", "an id that POST /feedback returned", "an unknown id"),),
+        ),
+    ),
+    (
+        IdempotencyConflict,
+        Problem(
+            409,
+            "idempotency-conflict",
+            "the idempotency key was used before with another body",
+            (FieldError("Idempotency-Key", "a new key, or the same body", "another body"),),
+        ),
+    ),
+    (
+        StoreUnavailable,
+        Problem(
+            503,
+            "store-unavailable",
+            "the feedback store does not answer; nothing was stored",
+            headers={"Retry-After": "1"},
+        ),
+    ),
+    (
+        BundleNotFound,
+        Problem(503, "no-bundle", "no bundle is served yet", headers={"Retry-After": "1"}),
+    ),
+)

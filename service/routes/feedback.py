@@ -1,0 +1,85 @@
+"""POST /feedback and GET /feedback/{feedback_id}."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rcmvae.feedback import Capture, FeedbackRecord, NewFeedback
+from service.body import media_type, read_body, refuse_media_type
+from service.feedback_request import FeedbackItem, parse_feedback, parse_idempotency_key
+from service.json_response import json_response
+from service.metrics import Metrics
+from service.predict_request import JSON
+from service.problem import quoted, refusal
+from service.runtime import runtime_of
+from service.schemas import FeedbackAnswer, FeedbackReceipt, FeedbackState
+
+
+async def post_feedback(request: Request) -> Response:
+    """Store labels; 202 is sent only after the store has made them durable."""
+    runtime = runtime_of(request)
+    settings = runtime.settings
+    if media_type(request) != JSON:
+        raise refuse_media_type(JSON, media_type(request))
+    key = parse_idempotency_key(request.headers.get("idempotency-key"))
+    body = await read_body(
+        request, limit=settings.max_body_bytes, timeout_seconds=settings.body_timeout_seconds
+    )
+    served = runtime.bundles.current()
+    items = parse_feedback(body, served.manifest.input, settings.max_rows)
+    named = [item.subject for item in items if isinstance(item.subject, str)]
+    captures = await runtime.captures.find(named)
+    _require_found(items, captures)
+    entries = [_new_feedback(item, captures, served.version) for item in items]
+    digest = None if key is None else hashlib.sha256(body).hexdigest()
+    records = await runtime.store.run(
+        lambda store: store.add(entries, idempotency_key=key, body_sha256=digest)
+    )
+    _count(runtime.metrics, items)
+    return json_response(_answer(records), 202)
+
+
+async def get_feedback(request: Request) -> Response:
+    """Where one item stands."""
+    feedback_id = str(request.path_params["feedback_id"])
+    record = await runtime_of(request).store.run(lambda store: store.get(feedback_id))
+    return json_response(_state(record))
+
+
+def _require_found(items: Sequence[FeedbackItem], captures: Mapping[str, Capture]) -> None:
+    for i, item in enumerate(items):
+        if isinstance(item.subject, str) and item.subject not in captures:
+            field = f"items[{i}].prediction_id"
+            expected = "an id that /predict returned and that is still kept"
+            raise refusal(404, "prediction-not-found", field, expected, quoted(item.subject))
+
+
+def _new_feedback(item: FeedbackItem, captures: Mapping[str, Capture], version: str) -> NewFeedback:
+    if isinstance(item.subject, str):
+        seen = captures[item.subject]
+        return NewFeedback(item.label, seen.input, item.subject, seen.bundle_version)
+    return NewFeedback(item.label, item.subject, None, version)
+
+
+def _answer(records: Sequence[FeedbackRecord]) -> FeedbackAnswer:
+    receipts = [FeedbackReceipt(feedback_id=r.feedback_id, status=r.status) for r in records]
+    return FeedbackAnswer(items=receipts)
+
+
+def _state(record: FeedbackRecord) -> FeedbackState:
+    return FeedbackState(
+        feedback_id=record.feedback_id,
+        label=record.label,
+        prediction_id=record.prediction_id,
+        status=record.status,
+        created=record.created,
+        applied_version=record.applied_version,
+        reason=record.reason,
+    )
+
+
+def _count(metrics: Metrics, items: Sequence[FeedbackItem]) -> None:
+    for item in items:
+        metrics.feedback.labels("prediction_id" if isinstance(item.subject, str) else "input").inc()

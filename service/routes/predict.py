@@ -1,0 +1,73 @@
+"""POST /predict."""
+
+import asyncio
+import secrets
+import time
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rcmvae.decision import decide
+from rcmvae.prediction import PredictionBatch
+from service.answer import encode_answer
+from service.body import media_type, read_body
+from service.capture import Seen
+from service.predict_request import PredictRequest, parse_predict
+from service.runtime import Runtime, runtime_of
+from service.served import Served
+
+
+async def predict(request: Request) -> Response:
+    """Answer for one or many inputs; all by the bundle that was current when they were read."""
+    runtime = runtime_of(request)
+    settings = runtime.settings
+    body = await read_body(
+        request, limit=settings.max_body_bytes, timeout_seconds=settings.body_timeout_seconds
+    )
+    served = runtime.bundles.current()
+    parsed = parse_predict(
+        media_type(request),
+        request.query_params,
+        body,
+        served.manifest.input,
+        settings.max_rows,
+    )
+    if len(parsed.x) <= settings.inline_rows:
+        answer = _answer(runtime, served, parsed)
+    else:
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(runtime.large_batches, _answer, runtime, served, parsed)
+    return Response(answer, media_type="application/json")
+
+
+def _answer(runtime: Runtime, served: Served, parsed: PredictRequest) -> bytes:
+    batch, seconds = _timed(served, parsed.x)
+    alpha = parsed.alpha or default_alpha(runtime, served)
+    decisions = decide(batch.p_familiar, batch.p_owned, alpha)
+    ids = _prediction_ids(len(batch))
+    runtime.metrics.observe_batch(batch, decisions, seconds)
+    if runtime.settings.capture:
+        now = datetime.now(UTC)
+        runtime.captures.add(
+            Seen(name, x, served.version, now) for name, x in zip(ids, parsed.x, strict=True)
+        )
+    return encode_answer(served.version, alpha, batch, decisions, ids, parsed.parts)
+
+
+def default_alpha(runtime: Runtime, served: Served) -> float:
+    """The false-alarm rate of a request that names none."""
+    return runtime.settings.alpha or served.predictor.calibration.alpha
+
+
+def _timed(served: Served, x: NDArray[np.float32]) -> tuple[PredictionBatch, float]:
+    start = time.perf_counter()
+    batch = served.predictor.predict(x)
+    return batch, time.perf_counter() - start
+
+
+def _prediction_ids(count: int) -> list[str]:
+    request_id = secrets.token_hex(12)
+    return [f"{request_id}-{i}" for i in range(count)]

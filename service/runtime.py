@@ -1,0 +1,125 @@
+"""Everything one worker holds while it serves, made at start and taken down at the end."""
+
+import asyncio
+import gc
+import logging
+import os
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from starlette.requests import Request
+
+from rcmvae.provider import machine_providers
+from service.capture import CaptureBuffer
+from service.hotswap import BundleWatcher
+from service.metrics import MULTIPROCESS_VARIABLE, Metrics
+from service.served import open_served
+from service.settings import Settings
+from service.store import LazyStore
+
+# Collections of the oldest generation stop the event loop for hundreds of milliseconds.
+_GC_THRESHOLDS = (50_000, 20, 100)
+
+_log = logging.getLogger("bentoml.rcmvae")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts of a running worker.
+
+    Attributes:
+        settings: as read at start.
+        metrics: of this worker and, at a scrape, of all.
+        bundles: what is served.
+        store: feedback.
+        captures: inputs of recent predictions.
+        large_batches: one thread for batches that would block the event loop.
+    """
+
+    settings: Settings
+    metrics: Metrics
+    bundles: BundleWatcher
+    store: LazyStore
+    captures: CaptureBuffer
+    large_batches: ThreadPoolExecutor
+
+
+def runtime_of(request: Request) -> Runtime:
+    """The runtime of the application that handles a request."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Runtime]:
+    """Start a worker's parts, keep them up to date, and take them down in order.
+
+    Raises:
+        ProviderUnavailable: CUDA is required, and this machine has none.
+    """
+    with TemporaryDirectory(prefix="rcmvae-metrics-") as own:
+        runtime = await asyncio.to_thread(_build, settings, Path(own))
+        _calm_garbage_collector()
+        tasks = [
+            asyncio.create_task(runtime.bundles.follow(settings.poll_seconds)),
+            asyncio.create_task(runtime.captures.flush_forever()),
+        ]
+        try:
+            yield runtime
+        finally:
+            await _stop(runtime, tasks)
+
+
+def _calm_garbage_collector() -> None:
+    """Take what the start made out of the collector's sight, and let it look less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+
+
+def _build(settings: Settings, own: Path) -> Runtime:
+    metrics = _metrics(settings, own)
+    providers = machine_providers(require_cuda=settings.require_cuda)
+    _log.info("execution providers: %s", ", ".join(providers))
+    opener = partial(open_served, providers=providers, threads=settings.threads)
+    bundles = BundleWatcher(settings.models_dir, opener, metrics)
+    bundles.refresh()
+    store = LazyStore(settings.store_url)
+    captures = CaptureBuffer(
+        store,
+        metrics,
+        rows=settings.capture_rows,
+        keep=settings.capture_keep,
+        flush_seconds=settings.capture_flush_seconds,
+    )
+    return Runtime(settings, metrics, bundles, store, captures, ThreadPoolExecutor(1))
+
+
+def _metrics(settings: Settings, own: Path) -> Metrics:
+    """Metrics in the folder that all workers share, or in this process alone.
+
+    BentoML sets the variable for its workers before ``prometheus_client`` is imported, which
+    chooses files over memory; but it names a folder that the next server of the same
+    ``BENTOML_HOME`` empties, so the files go where `deployment.prepare` says.
+    """
+    multiprocess = MULTIPROCESS_VARIABLE in os.environ
+    if multiprocess and settings.metrics_dir is not None:
+        os.environ[MULTIPROCESS_VARIABLE] = str(settings.metrics_dir)
+    directory = Path(os.environ[MULTIPROCESS_VARIABLE]) if multiprocess else own
+    return Metrics(directory, multiprocess=multiprocess)
+
+
+async def _stop(runtime: Runtime, tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task
+    await runtime.captures.flush()
+    runtime.large_batches.shutdown()
+    runtime.store.close()

@@ -1,0 +1,177 @@
+"""What goes over the wire, as pydantic models; OpenAPI is made from these."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rcmvae.bundle.manifest import InputSignature, Lineage
+from rcmvae.decision import Decision
+from service.include import Part
+
+Row = Annotated[
+    list[float | list[float] | list[list[float]] | list[list[list[float]]]],
+    Field(description="One input, nested as the signature's shape or flat.", min_length=1),
+]
+Nats = Annotated[float, Field(ge=-1e-6, description="In nats.")]
+Share = Annotated[float, Field(ge=0, le=1.000001)]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PredictBody(_Wire):
+    """Body of POST /predict as JSON."""
+
+    inputs: Annotated[list[Row], Field(min_length=1)]
+    alpha: Annotated[float, Field(gt=0, lt=1, description="False-alarm rate.")] | None = None
+    include: list[Part] | None = Field(
+        None, description="Optional parts; without it all but the responsibilities."
+    )
+
+
+class UncertaintyParts(_Wire):
+    """Total uncertainty about the label and the parts that sum to it."""
+
+    total: Nats
+    aleatoric: Nats
+    channel_ambiguity: Nats
+    label_map_ignorance: Nats
+
+
+class OutOfDistribution(_Wire):
+    """Whether the input belongs to the known world."""
+
+    decision: Decision
+    p_familiar: Share
+    p_owned: Share
+    scores: dict[str, float | None] | None = Field(
+        None, description="Higher is stranger; null where a score is not finite."
+    )
+
+
+class Prediction(_Wire):
+    """The answer for one input."""
+
+    prediction_id: str
+    label: str
+    ood: OutOfDistribution
+    channel: Annotated[int, Field(ge=0)]
+    probabilities: dict[str, Share] | None = None
+    prediction_set: list[str] | None = None
+    uncertainty: UncertaintyParts | None = None
+    position: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    responsibilities: list[Share] | None = None
+
+
+class PredictAnswer(_Wire):
+    """Answer of POST /predict; every prediction comes from the one version."""
+
+    bundle_version: str
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    predictions: list[Prediction]
+
+
+class FeedbackEntry(_Wire):
+    """One label: with the id of a prediction or with the input, not both."""
+
+    label: Annotated[str, Field(min_length=1, max_length=64)]
+    prediction_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = None
+    input: Row | None = None
+
+
+class FeedbackBody(_Wire):
+    """Body of POST /feedback."""
+
+    items: Annotated[list[FeedbackEntry], Field(min_length=1)]
+
+
+class FeedbackReceipt(_Wire):
+    """One accepted item."""
+
+    feedback_id: str
+    status: str
+
+
+class FeedbackAnswer(_Wire):
+    """Answer of POST /feedback, sent once the items are durable; in their order."""
+
+    items: list[FeedbackReceipt]
+
+
+class FeedbackState(_Wire):
+    """Answer of GET /feedback/{feedback_id}."""
+
+    feedback_id: str
+    label: str
+    prediction_id: str | None
+    status: str
+    created: datetime
+    applied_version: str | None
+    reason: str | None
+
+
+class LabelState(_Wire):
+    """One label and what speaks for it."""
+
+    label: str
+    evidence: Annotated[float, Field(ge=0, description="Weighted number of labelled samples.")]
+    channels: Annotated[int, Field(ge=0, description="Channels that speak mostly for it.")]
+
+
+class LabelsAnswer(_Wire):
+    """Answer of GET /labels, in the order of the bundle."""
+
+    bundle_version: str
+    labels: list[LabelState]
+
+
+class AlphaState(_Wire):
+    """The false-alarm rate in force and the finest that the calibration sample resolves."""
+
+    default: Annotated[float, Field(gt=0, lt=1)]
+    smallest: Annotated[float, Field(gt=0, description="No alarm can be raised below it.")]
+
+
+class BundleAnswer(_Wire):
+    """Answer of GET /bundle."""
+
+    bundle_version: str
+    parent_version: str | None
+    created: datetime
+    loaded: datetime
+    input: InputSignature
+    labels: list[str]
+    num_channels: int
+    latent_dim: int
+    lineage: Lineage
+    metrics: dict[str, float]
+    providers: list[str]
+    alpha: AlphaState
+
+
+class HealthAnswer(_Wire):
+    """Answer of /livez and /readyz."""
+
+    status: str
+    bundle_version: str | None = None
+
+
+class FieldFault(_Wire):
+    """One field at fault."""
+
+    field: str
+    expected: str
+    actual: str
+
+
+class ProblemDocument(_Wire):
+    """Every error: RFC 9457, with `error` for clients of the inference protocol."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str
+    errors: list[FieldFault]

@@ -1,0 +1,72 @@
+"""Every setting of the service in one table: name, default, help."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """Read from environment variables: the field's name in capitals after ``RCMVAE_``.
+
+    Address and port belong to BentoML: ``bentoml serve --host --port``.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RCMVAE_", frozen=True)
+
+    models_dir: Path = Field(Path("models"), description="Folder of the bundles and the pointer.")
+    store_url: str = Field(
+        "sqlite:///var/feedback.db", description="Feedback store, an SQLAlchemy URL."
+    )
+    poll_seconds: PositiveFloat = Field(
+        2.0, description="How often each worker reads the pointer, in seconds."
+    )
+    alpha: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="Default false-alarm rate; without it the bundle's own."
+    )
+    max_body_bytes: PositiveInt = Field(
+        16 * 1024 * 1024, description="Largest request body, declared or streamed, in bytes."
+    )
+    body_timeout_seconds: PositiveFloat = Field(
+        30.0, description="How long a request body may take to arrive, in seconds."
+    )
+    max_rows: PositiveInt = Field(4096, description="Most inputs or feedback items in one request.")
+    inline_rows: Annotated[int, Field(ge=0)] = Field(
+        16, description="Up to so many inputs run on the event loop, more in a thread."
+    )
+    require_cuda: bool = Field(False, description="Refuse to start without a CUDA provider.")
+    threads: PositiveInt = Field(1, description="ONNX Runtime threads of each worker.")
+    workers: PositiveInt = Field(1, description="Worker processes behind the one port.")
+    timeout_seconds: PositiveFloat = Field(
+        60.0, description="BentoML's limit for one request, in seconds."
+    )
+    capture: bool = Field(
+        True, description="Keep inputs so that feedback can name a prediction by its id."
+    )
+    capture_rows: PositiveInt = Field(
+        8192, description="Most captured inputs in a worker's memory; the oldest go first."
+    )
+    capture_flush_seconds: PositiveFloat = Field(
+        0.25, description="How often captured inputs are written to the store, in seconds."
+    )
+    capture_keep: PositiveInt = Field(
+        50_000, description="Most captured inputs in the store; the oldest go first."
+    )
+    metrics_dir: Path | None = Field(
+        None,
+        description="Folder of the workers' metric files, emptied at start; "
+        "without it a temporary one.",
+    )
+    tracing: bool = Field(
+        False, description="Record OpenTelemetry spans; roughly doubles the cost of a request."
+    )
+    access_log: bool = Field(False, description="Log a line for every request.")
+
+
+def environment_name(field: str) -> str:
+    """The environment variable of a setting."""
+    return f"RCMVAE_{field.upper()}"

@@ -1,0 +1,185 @@
+"""A small bundle whose graphs mean something, made by rcmvae itself; published in milliseconds.
+
+Inputs are (2, 3) in [0, 1]. Three prototypes, one channel each: the first row lit is "circle", the
+second row lit is "square", and the columns at the ends lit have no label.
+"""
+
+import json
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import parser
+
+from rcmvae.bundle import BundleDraft, InputSignature, Lineage, publish_bundle, write_tensors
+from rcmvae.bundle.manifest import (
+    CALIBRATION,
+    COUNTS,
+    DECODER,
+    ENCODER,
+    GOLDEN,
+    LATENT_MAP,
+    MODEL_CARD,
+    SCORES,
+    TAU,
+    WEIGHTS,
+)
+from rcmvae.calibration import Calibration, ascending
+from rcmvae.graph import SERVED_OUTPUTS, scores_graph, served_graph, tau_graph
+from rcmvae.label_map import LabelMap
+from rcmvae.ood import SCORE_NAMES, FeatureDensity, FusedDensity, fit_fused_density
+
+SHAPE = (2, 3)
+LABELS = ("circle", "square")
+CIRCLE = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
+SQUARE = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
+UNLABELLED = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0]
+PROTOTYPES = np.array([CIRCLE, SQUARE, UNLABELLED], dtype=np.float32)
+
+_HEADER = '<ir_version: 10, opset_import: ["": 20]>'
+_ENCODER = (
+    _HEADER
+    + """
+encoder (float[N, 2, 3] x)
+    => (float[N, 3] logits, float[N, 3, 2] mu, float[N, 3, 2] logvar, float[N, 6] features)
+<int64[2] flat = {0, 6}, int64[3] per_channel = {0, 3, 2}, float zero = {0.0},
+ float[6, 3] w = {4, -4, 1, 4, -4, -6, 4, -4, 1, -4, 4, 1, -4, 4, -6, -4, 4, 1},
+ float[3] b = {0, 0, 3}>
+{
+    features = Reshape (x, flat)
+    weighted = MatMul (features, w)
+    logits = Add (weighted, b)
+    mu = Reshape (features, per_channel)
+    logvar = Mul (mu, zero)
+}
+"""
+)
+_DECODER = (
+    _HEADER
+    + """
+decoder (float[N, 2] z, int64[N] channel) => (float[N, 2, 3] reconstruction)
+<float[3, 6] prototype = {3, 3, 3, -3, -3, -3, -3, -3, -3, 3, 3, 3, 3, -3, 3, 3, -3, 3},
+ float[2, 6] w = {0.1, 0, 0.1, 0, 0, 0.1, 0, 0.1, 0, 0.1, 0, 0}, int64[3] image = {0, 2, 3}>
+{
+    bias = Gather (prototype, channel)
+    shift = MatMul (z, w)
+    logit = Add (bias, shift)
+    squashed = Sigmoid (logit)
+    reconstruction = Reshape (squashed, image)
+}
+"""
+)
+
+
+def known_inputs(count: int, seed: int) -> NDArray[np.float32]:
+    """Noisy circles and squares in turn, (count, 2, 3)."""
+    rng = np.random.default_rng(seed)
+    clean = PROTOTYPES[np.arange(count) % 2]
+    noisy = np.abs(clean - 0.2 * rng.random(clean.shape, dtype=np.float32))
+    return noisy.reshape(-1, *SHAPE).astype(np.float32)
+
+
+def label_map(extra: int = 0) -> LabelMap:
+    """Evidence of 20 examples, and of ``extra`` more circles."""
+    count = 20 + extra
+    columns = np.array([i % 2 if i < 20 else 0 for i in range(count)], dtype=np.int64)
+    contributions = np.eye(3)[columns]
+    ids = tuple(f"train-{i}" for i in range(count))
+    return LabelMap(LABELS, contributions, columns, ids, alpha0=0.05)
+
+
+def small_draft(version: str, parent: str | None = None, *, extra: int = 0) -> BundleDraft:
+    """A draft that publishes and serves."""
+    return BundleDraft(
+        bundle_version=version,
+        created=datetime(2026, 11, 23, 16, 50, tzinfo=UTC),
+        input=InputSignature(shape=SHAPE),
+        labels=LABELS,
+        num_channels=3,
+        latent_dim=2,
+        lineage=Lineage(method="fit" if parent is None else "relabel", parent_version=parent),
+        configuration={},
+        metrics={"accuracy": 1.0},
+        libraries={"onnx": onnx.__version__},
+        contents=_contents(extra),
+    )
+
+
+def publish_small(models: Path, version: str, parent: str | None = None, *, extra: int = 0) -> None:
+    """Publish it and make it current."""
+    publish_bundle(models, small_draft(version, parent, extra=extra), expected_parent=parent)
+
+
+@cache
+def _contents(extra: int) -> dict[str, bytes]:
+    evidence = label_map(extra)
+    graphs = _graphs(evidence)
+    counts = {
+        "counts": evidence.counts,
+        "contributions": evidence.contributions,
+        "contribution_labels": evidence.contribution_labels,
+    }
+    golden = known_inputs(4, seed=2)
+    return graphs | {
+        CALIBRATION: _calibration(graphs).model_dump_json().encode(),
+        COUNTS: write_tensors(counts, {"ids": json.dumps(list(evidence.ids))}),
+        GOLDEN: write_tensors({"x": golden, "label": np.array([0, 1, 0, 1], dtype=np.int64)}),
+        LATENT_MAP: write_tensors(
+            {
+                "position": np.zeros((2, 2), dtype=np.float32),
+                "channel": np.array([0, 1], dtype=np.int64),
+                "label": np.array([0, 1], dtype=np.int64),
+                "fused": np.zeros(2, dtype=np.float32),
+                "responsibility": np.zeros(2, dtype=np.float32),
+                "thumbnail": np.zeros((2, 2, 3), dtype=np.uint8),
+            }
+        ),
+        WEIGHTS: write_tensors({"none": np.zeros(1, dtype=np.float32)}),
+        MODEL_CARD: b"# Small\n",
+    }
+
+
+def _graphs(evidence: LabelMap) -> dict[str, bytes]:
+    features = FeatureDensity(PROTOTYPES.astype(np.float64), 4.0 * np.eye(6))
+    first = FusedDensity(np.zeros(4), np.eye(4))
+    graphs = {
+        ENCODER: parser.parse_model(_ENCODER).SerializeToString(),
+        DECODER: parser.parse_model(_DECODER).SerializeToString(),
+        TAU: tau_graph(evidence, 1.0).SerializeToString(),
+        SCORES: _scores(features, first),
+    }
+    fused = fit_fused_density(_run(graphs, known_inputs(400, seed=0))["scores"])
+    return graphs | {SCORES: _scores(features, fused)}
+
+
+def _scores(features: FeatureDensity, fused: FusedDensity) -> bytes:
+    anchor, plane = np.eye(3)[:, :2], 0.1 * np.eye(2)
+    return scores_graph(SHAPE, 2, features, fused, anchor, plane).SerializeToString()
+
+
+def _calibration(graphs: dict[str, bytes]) -> Calibration:
+    out = _run(graphs, known_inputs(400, seed=1))
+    truth = np.arange(400) % 2
+    return Calibration(
+        temperature=1.0,
+        alpha0=0.05,
+        alpha=0.02,
+        free_mass=0.5,
+        score_names=SCORE_NAMES,
+        owned_source="held_out",
+        fused=ascending(out["fused"]),
+        owned=ascending(out["responsibility"]),
+        label_set=ascending(1.0 - out["probabilities"][np.arange(400), truth]),
+    )
+
+
+def _run(graphs: dict[str, bytes], x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    parts = [graphs[name] for name in (ENCODER, TAU, DECODER, SCORES)]
+    session = onnxruntime.InferenceSession(
+        served_graph(*parts, SERVED_OUTPUTS), providers=["CPUExecutionProvider"]
+    )
+    return dict(zip(SERVED_OUTPUTS, session.run(SERVED_OUTPUTS, {"x": x}), strict=True))
