@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcmvae.bundle import (
+    Bundle,
     Check,
     is_version,
+    load_bundle,
     load_current,
     move_pointer,
+    prune,
     publish_bundle,
     read_pointer,
     stage_bundle,
@@ -207,3 +210,20 @@ def test_pointer_to_nowhere_is_not_found(tmp_path: Path) -> None:
     (tmp_path / "CURRENT").write_text(f"{THIRD}\n")
     with pytest.raises(BundleNotFound, match=THIRD):
         load_current(tmp_path)
+
+
+def test_version_pruned_while_it_is_read_gives_way_to_its_successor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_bundle(tmp_path, small_draft(FIRST), expected_parent=None)
+    stage_bundle(tmp_path, small_draft(SECOND))
+
+    def overtaken(directory: Path) -> Bundle:
+        """The real reader, overtaken once by a promotion and a prune."""
+        if read_pointer(tmp_path) == FIRST:
+            move_pointer(tmp_path, FIRST, SECOND)
+            assert prune(tmp_path, keep=1) == (FIRST,)
+        return load_bundle(directory)
+
+    monkeypatch.setattr("rcmvae.bundle.pointer.load_bundle", overtaken)
+    assert load_current(tmp_path).version == SECOND
