@@ -56,5 +56,5 @@ def write_tensors(
 ) -> bytes:
     """Bytes of a safetensors file; the arrays may be of any memory layout."""
     # The library writes the buffer as it lies in memory, so a transposed view must be copied.
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     return safetensors.numpy.save(contiguous, dict(metadata) if metadata else None)
