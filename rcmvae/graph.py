@@ -1,0 +1,287 @@
+"""The ONNX graphs that are written without torch, and the one graph that is served.
+
+Encoder and decoder come from torch; the label map and the scores are written here, as text that
+can be read. The four are joined by the names of their tensors into one graph, so that a request
+is one run of one session.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import ModelProto, compose, helper, numpy_helper, parser
+
+from rcmvae.bundle.manifest import ENCODER
+from rcmvae.errors import BundleDamaged
+from rcmvae.label_map import LabelMap, expected_entropy
+from rcmvae.ood import FUSED_NAMES, LOG_FLOOR, SCORE_NAMES, FeatureDensity, FusedDensity
+from rcmvae.uncertainty import entropy
+
+OPSET = 20
+IR_VERSION = 10
+
+_MISFITS = (
+    DecodeError,
+    KeyError,
+    ValueError,
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+    parser.ParseError,
+)
+
+SERVED_OUTPUTS = (
+    "responsibilities",
+    "channel",
+    "probabilities",
+    "total",
+    "aleatoric",
+    "channel_ambiguity",
+    "label_map_ignorance",
+    "responsibility",
+    "scores",
+    "fused",
+    "position",
+)
+
+_HEADER = f'<ir_version: {IR_VERSION}, opset_import: ["": {OPSET}]>'
+
+# Entropies of rows of tau do not depend on the input, so the graph holds them as constants.
+_TAU_TEXT = """
+tau (float[N, {channels}] logits) => (
+    float[N, {channels}] responsibilities, int64[N] channel, float[N, {labels}] probabilities,
+    float[N] total, float[N] aleatoric, float[N] channel_ambiguity,
+    float[N] label_map_ignorance, float[N] responsibility)
+<float zero = {{0.0}}, float one = {{1.0}}, float tiny = {{1e-30}}, int64[1] last = {{1}}>
+{{
+    tempered = Div (logits, temperature)
+    responsibilities = Softmax <axis = 1> (tempered)
+    channel = ArgMax <axis = 1, keepdims = 0> (logits)
+    probabilities = MatMul (responsibilities, tau)
+    guarded = Max (probabilities, tiny)
+    logarithm = Log (guarded)
+    weighted = Mul (probabilities, logarithm)
+    negative = ReduceSum <keepdims = 0> (weighted, last)
+    raw_total = Neg (negative)
+    total = Max (raw_total, zero)
+    conditional = MatMul (responsibilities, row_entropy)
+    aleatoric = MatMul (responsibilities, row_expected_entropy)
+    raw_ambiguity = Sub (total, conditional)
+    channel_ambiguity = Max (raw_ambiguity, zero)
+    raw_ignorance = Sub (conditional, aleatoric)
+    label_map_ignorance = Max (raw_ignorance, zero)
+    owned_by_channel = Mul (responsibilities, row_peak)
+    owned = ReduceMax <keepdims = 0> (owned_by_channel, last)
+    responsibility = Sub (one, owned)
+}}
+"""
+
+_SELECT_TEXT = """
+select (float[N, {channels}, {latent}] mu, int64[N] channel) => (float[N, {latent}] z)
+<int64[1] batch = {{1}}>
+{{
+    row = Unsqueeze (channel, batch)
+    picked = GatherND <batch_dims = 1> (mu, row)
+    z = Identity (picked)
+}}
+"""
+
+_SCORES_TEXT = """
+scores (float[N, {shape}] x, float[N, {channels}, {latent}] mu,
+        float[N, {channels}, {latent}] logvar, float[N, {features}] features,
+        int64[N] channel, float[N, {shape}] reconstruction)
+    => (float[N, {scores}] scores, float[N] fused, float[N, 2] position)
+<float one = {{1.0}}, float half = {{0.5}}, float tiny = {{1e-6}}, float almost = {{0.999999}},
+ int64[2] flat = {{0, -1}}, int64[1] last = {{1}}, float floor = {{{log_floor}}}>
+{{
+    flat_x = Reshape (x, flat)
+    decoded = Reshape (reconstruction, flat)
+    flat_r = Clip (decoded, tiny, almost)
+    log_r = Log (flat_r)
+    inverse_r = Sub (one, flat_r)
+    log_inverse_r = Log (inverse_r)
+    inverse_x = Sub (one, flat_x)
+    hit = Mul (flat_x, log_r)
+    miss = Mul (inverse_x, log_inverse_r)
+    log_likelihoods = Add (hit, miss)
+    log_likelihood = ReduceSum <keepdims = 1> (log_likelihoods, last)
+    reconstruction_error = Neg (log_likelihood)
+
+    difference = Sub (flat_x, flat_r)
+    squared = Mul (difference, difference)
+    squared_error = ReduceSum <keepdims = 1> (squared, last)
+    squared_x = Mul (flat_x, flat_x)
+    raw_energy = ReduceSum <keepdims = 1> (squared_x, last)
+    energy = Max (raw_energy, one)
+    relative_reconstruction_error = Div (squared_error, energy)
+
+    row = Unsqueeze (channel, last)
+    z_mu = GatherND <batch_dims = 1> (mu, row)
+    z_logvar = GatherND <batch_dims = 1> (logvar, row)
+    z_square = Mul (z_mu, z_mu)
+    z_variance = Exp (z_logvar)
+    z_sum = Add (z_square, z_variance)
+    z_less = Sub (z_sum, z_logvar)
+    z_term = Sub (z_less, one)
+    kl_sum = ReduceSum <keepdims = 1> (z_term, last)
+    kl = Mul (kl_sum, half)
+    negative_elbo = Add (reconstruction_error, kl)
+
+    feature_mean = Gather <axis = 0> (feature_means, channel)
+    centred = Sub (features, feature_mean)
+    white = MatMul (centred, feature_whitener)
+    white_square = Mul (white, white)
+    mahalanobis = ReduceSum <keepdims = 1> (white_square, last)
+
+    scores = Concat <axis = 1> ({score_names})
+    seen = Concat <axis = 1> ({fused_names})
+    floored = Add (seen, floor)
+    logs = Log (floored)
+    centred_logs = Sub (logs, fused_mean)
+    white_logs = MatMul (centred_logs, fused_whitener)
+    white_logs_square = Mul (white_logs, white_logs)
+    fused = ReduceSum <keepdims = 0> (white_logs_square, last)
+
+    anchor = Gather <axis = 0> (position_anchor, channel)
+    offset = MatMul (z_mu, position_plane)
+    position = Add (anchor, offset)
+}}
+"""
+
+
+def tau_graph(label_map: LabelMap, temperature: float) -> ModelProto:
+    """`tau.onnx`: from channel logits to label probabilities and uncertainty, without torch.
+
+    Args:
+        label_map: evidence and floor.
+        temperature: divides the logits, > 0.
+    """
+    tau = label_map.tau
+    spread = expected_entropy(label_map.counts, label_map.alpha0)
+    text = _TAU_TEXT.format(channels=tau.shape[0], labels=tau.shape[1])
+    constants = {
+        "temperature": np.array(temperature),
+        "tau": tau,
+        "row_entropy": entropy(tau),
+        "row_expected_entropy": spread,
+        "row_peak": tau.max(axis=1),
+    }
+    return _model(text, constants)
+
+
+def scores_graph(
+    shape: Sequence[int],
+    latent_dim: int,
+    features: FeatureDensity,
+    fused: FusedDensity,
+    anchor: NDArray[np.floating],
+    plane: NDArray[np.floating],
+) -> ModelProto:
+    """`scores.onnx`: the scores of question 1, their fusion, and the position in the picture.
+
+    Args:
+        shape: shape of one input.
+        latent_dim: d.
+        features: density of the encoder's features.
+        fused: density of the log scores.
+        anchor: 2-D centre of every channel, (K, 2).
+        plane: from a latent mean to an offset in the picture, (d, 2).
+    """
+    text = _SCORES_TEXT.format(
+        shape=", ".join(str(side) for side in shape),
+        channels=len(features.means),
+        latent=latent_dim,
+        features=features.means.shape[1],
+        scores=len(SCORE_NAMES),
+        log_floor=LOG_FLOOR,
+        score_names=", ".join(SCORE_NAMES),
+        fused_names=", ".join(FUSED_NAMES),
+    )
+    constants = {
+        "feature_means": features.means,
+        "feature_whitener": features.whitener,
+        "fused_mean": fused.mean,
+        "fused_whitener": fused.whitener,
+        "position_anchor": anchor,
+        "position_plane": plane,
+    }
+    return _model(text, constants)
+
+
+def _model(text: str, constants: Mapping[str, NDArray[np.floating]]) -> ModelProto:
+    model = parser.parse_model(_HEADER + text)
+    for name, value in constants.items():
+        single = np.ascontiguousarray(value, dtype=np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(single, name))
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+@dataclass(frozen=True, slots=True)
+class Graphs:
+    """The four graphs of a bundle, serialized."""
+
+    encoder: bytes
+    tau: bytes
+    decoder: bytes
+    scores: bytes
+
+
+def served_graph(graphs: Graphs, outputs: Sequence[str]) -> bytes:
+    """Join the bundle's graphs into the one that is served.
+
+    Args:
+        graphs: encoder, label map, decoder and scores.
+        outputs: tensors that the joined graph returns.
+
+    Returns:
+        A serialized model from ``x`` to ``outputs``.
+
+    Raises:
+        BundleDamaged: the graphs do not fit each other.
+    """
+    try:
+        encoder, tau, decoder, scores = (
+            onnx.load_from_string(part)
+            for part in (graphs.encoder, graphs.tau, graphs.decoder, graphs.scores)
+        )
+        joined = _join([encoder, tau, _selection(encoder), decoder, scores], outputs)
+        onnx.checker.check_model(joined, full_check=True)
+    except _MISFITS as error:
+        raise BundleDamaged("graph", ENCODER, f"graphs do not join: {error}") from None
+    return bytes(joined.SerializeToString())
+
+
+def _selection(encoder: ModelProto) -> ModelProto:
+    """The small graph that picks the latent of the best channel for the decoder."""
+    mu = next((output for output in encoder.graph.output if output.name == "mu"), None)
+    if mu is None:
+        raise ValueError("expected an output mu, found none")
+    shape = mu.type.tensor_type.shape.dim
+    if len(shape) != 3:
+        raise ValueError(f"expected mu of shape (N, K, d), got {len(shape)} axes")
+    text = _SELECT_TEXT.format(channels=shape[1].dim_value, latent=shape[2].dim_value)
+    return parser.parse_model(_HEADER + text)
+
+
+def _join(parts: Sequence[ModelProto], outputs: Sequence[str]) -> ModelProto:
+    """Put graphs one after another; tensors of the same public name are the same tensor."""
+    private = [
+        compose.add_prefix(
+            part, f"{part.graph.name}/", rename_inputs=False, rename_outputs=False
+        ).graph
+        for part in parts
+    ]
+    known = {o.name: o for graph in private for o in graph.output}
+    joined = helper.make_graph(
+        [node for graph in private for node in graph.node],
+        "served",
+        [value for value in private[0].input if value.name == "x"],
+        [known[name] for name in outputs],
+        [initializer for graph in private for initializer in graph.initializer],
+    )
+    return helper.make_model(
+        joined, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+    )

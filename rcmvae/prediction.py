@@ -1,0 +1,70 @@
+"""What the model says about a batch of inputs, before anybody chooses an alpha."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcmvae.uncertainty import Uncertainty
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionBatch:
+    """Answers for N inputs; row i of every array belongs to input i.
+
+    Attributes:
+        labels: names of the C columns of ``probabilities`` and ``label_p_values``.
+        probabilities: p(y|x), float32 (N, C), rows sum to one.
+        responsibilities: q(c|x), float32 (N, K), rows sum to one.
+        channel: the most responsible channel, int64 (N,).
+        position: where the input lies in the 2-D picture, float32 (N, 2).
+        uncertainty: total and its parts, in nats.
+        score_names: names of the S columns of ``scores``.
+        scores: out-of-distribution scores, float32 (N, S), higher is stranger.
+        p_familiar: conformal p-value of "like the training stream", float64 (N,), in (0, 1].
+        p_owned: conformal p-value of "owned by labelled channels", float64 (N,), in (0, 1].
+        label_p_values: conformal p-value of every label, float64 (N, C), in (0, 1].
+    """
+
+    labels: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    responsibilities: NDArray[np.float32]
+    channel: NDArray[np.int64]
+    position: NDArray[np.float32]
+    uncertainty: Uncertainty
+    score_names: tuple[str, ...]
+    scores: NDArray[np.float32]
+    p_familiar: NDArray[np.float64]
+    p_owned: NDArray[np.float64]
+    label_p_values: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return int(self.channel.shape[0])
+
+    @property
+    def predicted(self) -> list[str]:
+        """The most probable label of every input."""
+        return [self.labels[i] for i in self.probabilities.argmax(axis=1)]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["PredictionBatch"]) -> "PredictionBatch":
+        """Join batches of the same labels and scores, of which there is at least one."""
+        first = parts[0]
+        columns = {
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(cls)
+            if isinstance(getattr(first, field.name), np.ndarray)
+        }
+        uncertainty = Uncertainty(
+            *(
+                np.concatenate([getattr(part.uncertainty, field.name) for part in parts])
+                for field in fields(Uncertainty)
+            )
+        )
+        return cls(
+            labels=first.labels,
+            score_names=first.score_names,
+            uncertainty=uncertainty,
+            **columns,
+        )

@@ -1,0 +1,131 @@
+"""The predictor: one bundle, one ONNX Runtime session, and the p-values of what it returns."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from rcmvae.bundle import Bundle
+from rcmvae.bundle.manifest import CALIBRATION, DECODER, ENCODER, SCORES, TAU, Manifest
+from rcmvae.calibration import Calibration, PValues, parse_calibration
+from rcmvae.errors import BundleDamaged
+from rcmvae.graph import SERVED_OUTPUTS, Graphs, served_graph
+from rcmvae.prediction import PredictionBatch
+from rcmvae.uncertainty import Uncertainty
+
+_SEVERITY_ERROR = 3
+WARM_ROWS = 16
+
+
+class Predictor:
+    """Answers for one bundle; safe to call from several threads.
+
+    Attributes:
+        manifest: of the bundle.
+        calibration: of the bundle.
+        active_providers: execution providers that the session really uses, first choice first.
+    """
+
+    def __init__(
+        self, manifest: Manifest, calibration: Calibration, session: ort.InferenceSession
+    ) -> None:
+        self.manifest = manifest
+        self.calibration = calibration
+        self._session = session
+        self._p_values = PValues(calibration)
+        self._score_names = (*calibration.score_names, "responsibility", "fused")
+        self.active_providers: tuple[str, ...] = tuple(session.get_providers())
+
+    @classmethod
+    def open(
+        cls,
+        bundle: Bundle,
+        *,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        threads: int = 1,
+    ) -> "Predictor":
+        """Join the bundle's graphs, start a session and warm it up.
+
+        Args:
+            bundle: a verified bundle.
+            providers: execution providers in the order of preference.
+            threads: threads within one operator.
+
+        Raises:
+            BundleDamaged: the graphs do not fit each other, the manifest or the calibration.
+        """
+        calibration = parse_calibration(bundle.read(CALIBRATION))
+        graphs = Graphs(*(bundle.read(name) for name in (ENCODER, TAU, DECODER, SCORES)))
+        session = open_session(served_graph(graphs, SERVED_OUTPUTS), providers, threads)
+        predictor = cls(bundle.manifest, calibration, session)
+        predictor._warm_up()
+        return predictor
+
+    def predict(self, x: NDArray[np.float32]) -> PredictionBatch:
+        """Answer for inputs x, float32 (N, *shape), finite and within the signature's range."""
+        out = self._run(x)
+        return PredictionBatch(
+            labels=self.manifest.labels,
+            probabilities=out["probabilities"],
+            responsibilities=out["responsibilities"],
+            channel=cast("NDArray[np.int64]", out["channel"]),
+            position=out["position"],
+            uncertainty=Uncertainty(
+                out["total"],
+                out["aleatoric"],
+                out["channel_ambiguity"],
+                out["label_map_ignorance"],
+            ),
+            score_names=self._score_names,
+            scores=np.column_stack([out["scores"], out["responsibility"], out["fused"]]),
+            p_familiar=self._p_values.familiar(out["fused"]),
+            p_owned=self._p_values.owned(out["responsibility"]),
+            label_p_values=self._p_values.labels(out["probabilities"]),
+        )
+
+    def _run(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        values = self._session.run(SERVED_OUTPUTS, {"x": x})
+        return dict(zip(SERVED_OUTPUTS, values, strict=True))
+
+    def _warm_up(self) -> None:
+        """Run two sizes, so that no request pays for an allocation, and check what comes back."""
+        self._warm_run(1)
+        batch = self._warm_run(WARM_ROWS)
+        expected = (WARM_ROWS, len(self.manifest.labels)), (WARM_ROWS, self.manifest.num_channels)
+        actual = batch.probabilities.shape, batch.responsibilities.shape
+        if actual != expected:
+            raise BundleDamaged("shape", TAU, f"expected {expected}, got {actual}")
+
+    def _warm_run(self, rows: int) -> PredictionBatch:
+        signature = self.manifest.input
+        x = np.full((rows, *signature.shape), signature.low, dtype=np.float32)
+        try:
+            return self.predict(x)
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
+            raise BundleDamaged("run", ENCODER, f"a first run failed: {error}") from None
+
+
+def open_session(model: bytes, providers: Sequence[str], threads: int) -> ort.InferenceSession:
+    """A session that does not spin: spinning threads beside other load halve the throughput.
+
+    Args:
+        model: a serialized ONNX model.
+        providers: execution providers in the order of preference.
+        threads: threads within one operator.
+
+    Raises:
+        BundleDamaged: ONNX Runtime refuses the model.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _SEVERITY_ERROR
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(model, options, providers=list(providers))
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
+        raise BundleDamaged(
+            "session", ENCODER, f"ONNX Runtime refuses the graph: {error}"
+        ) from None

@@ -1,0 +1,1 @@
+"""Offline: fit the model, build and calibrate the label map, evaluate, export, retrain."""

@@ -1,0 +1,161 @@
+"""From a fitted network to a bundle's draft: export, label map, densities, picture."""
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+
+from rcmvae.bundle import BundleDraft, InputSignature, Lineage, write_tensors
+from rcmvae.bundle.manifest import (
+    DECODER,
+    ENCODER,
+    GOLDEN,
+    LATENT_MAP,
+    SCORES,
+    WEIGHTS,
+)
+from rcmvae.graph import Graphs, scores_graph, tau_graph
+from rcmvae.label_map import LabelMap, posterior_mean
+from rcmvae.ood import FUSED_NAMES, FusedDensity, fit_fused_density
+from training.augment import views
+from training.calibrate import fit_feature_density, fit_temperature
+from training.config import RunConfig, to_json
+from training.data import NO_LABEL, Dataset, Examples
+from training.draft import Foundation, thumbnails, write_draft, write_golden
+from training.encode import encode, run_served, session_of
+from training.export import export_decoder, export_encoder, measure_parity, require_parity
+from training.model.network import RcmVae
+from training.picture import draw_picture
+
+REFERENCE_POINTS = 2000
+PARITY_INPUTS = 512
+DENSITY_INPUTS = 20_000
+
+
+def label_ids(dataset: Dataset) -> tuple[str, ...]:
+    """Ids of the labelled examples of the split, for the evidence: `train-<index>`."""
+    return tuple(f"train-{index}" for index in dataset.split.labelled)
+
+
+def assemble(
+    network: RcmVae, dataset: Dataset, config: RunConfig, lineage: Lineage, ids: tuple[str, ...]
+) -> BundleDraft:
+    """Export a fitted network and build everything that serving needs on top of it.
+
+    Args:
+        network: fitted.
+        dataset: what it was fitted on; the test part is not touched.
+        config: of the run.
+        lineage: where the bundle comes from.
+        ids: of the labelled examples, in their order.
+
+    Raises:
+        ParityError: ONNX and torch differ by more than ``config.calibration.parity``.
+    """
+    started = time.perf_counter()
+    encoder = export_encoder(network)
+    decoder = export_decoder(network, config.model.latent_dim)
+    parity = measure_parity(network, encoder, decoder, dataset.unlabelled[:PARITY_INPUTS])
+    require_parity(parity, config.calibration.parity)
+    label_map = build_label_map(network, dataset, config, ids)
+    graphs = _fit_graphs(encoder, decoder, dataset, config, label_map)
+    temperature = _temperature(graphs.encoder, dataset.density, label_map)
+    foundation = Foundation(
+        signature=InputSignature(shape=dataset.shape),
+        num_channels=network.num_channels,
+        latent_dim=config.model.latent_dim,
+        configuration=to_json(config),
+        contents={
+            ENCODER: graphs.encoder,
+            DECODER: graphs.decoder,
+            SCORES: graphs.scores,
+            GOLDEN: write_golden(dataset.calibration),
+            LATENT_MAP: _reference_points(graphs, dataset),
+            WEIGHTS: bytes(save(network.state_dict())),
+        },
+        temperature=temperature,
+    )
+    metrics = {f"parity_{name}": value for name, value in asdict(parity).items()}
+    metrics["export_seconds"] = time.perf_counter() - started
+    return write_draft(foundation, label_map, config.calibration, lineage, metrics)
+
+
+def build_label_map(
+    network: RcmVae, dataset: Dataset, config: RunConfig, ids: tuple[str, ...]
+) -> LabelMap:
+    """Count the responsibilities of every labelled example, averaged over augmented views."""
+    generator = torch.random.get_rng_state()
+    torch.manual_seed(config.seed)
+    x = torch.from_numpy(dataset.labelled.x)
+    seen = [x, *(views(x, config.augment) for _ in range(config.calibration.count_views - 1))]
+    with torch.no_grad():
+        drawn = [network.eval().encode(view).logits.double().softmax(dim=1) for view in seen]
+    torch.random.set_rng_state(generator)
+    return LabelMap(
+        labels=dataset.labels,
+        contributions=torch.stack(drawn).mean(dim=0).numpy(),
+        contribution_labels=dataset.labelled.y,
+        ids=ids,
+        alpha0=config.objective.alpha0,
+    )
+
+
+def _temperature(encoder: bytes, held_out: Examples, label_map: LabelMap) -> float:
+    """Fitted on held-out labels that the conformal samples do not use."""
+    logits = encode(session_of(encoder), held_out.x).logits
+    tau = posterior_mean(label_map.counts, label_map.alpha0)
+    return fit_temperature(logits, held_out.y, tau)
+
+
+def _fit_graphs(
+    encoder: bytes, decoder: bytes, dataset: Dataset, config: RunConfig, label_map: LabelMap
+) -> Graphs:
+    """Fit the densities and write `scores.onnx`, first with an open fused density, then fitted."""
+    stream = encode(session_of(encoder), dataset.unlabelled[:DENSITY_INPUTS])
+    density = fit_feature_density(stream)
+    picture = draw_picture(stream, density.means)
+    tau = tau_graph(label_map, 1.0).SerializeToString()
+
+    def with_fused(fused: FusedDensity) -> Graphs:
+        model = scores_graph(
+            dataset.shape, config.model.latent_dim, density, fused, picture.anchor, picture.plane
+        )
+        return Graphs(encoder, tau, decoder, model.SerializeToString())
+
+    count = len(FUSED_NAMES)
+    unfitted = with_fused(FusedDensity(np.zeros(count), np.eye(count)))
+    (scores,) = run_served(unfitted, ("scores",), dataset.density.x)
+    return with_fused(fit_fused_density(scores))
+
+
+def _reference_points(graphs: Graphs, dataset: Dataset) -> bytes:
+    """`latent_map.safetensors`: a sample of the training stream, the labelled ones among it."""
+    index = _reference_index(dataset)
+    x = dataset.unlabelled[index]
+    outputs = ("logits", "channel", "fused", "position")
+    answers = run_served(graphs, outputs, x)
+    arrays: dict[str, NDArray[Any]] = dict(zip(outputs, answers, strict=True))
+    arrays["label"] = _labels_of(dataset)[index]
+    arrays["thumbnail"] = thumbnails(x)
+    return write_tensors(arrays)
+
+
+def _reference_index(dataset: Dataset) -> NDArray[np.int64]:
+    count = len(dataset.unlabelled)
+    if count <= REFERENCE_POINTS:
+        return np.arange(count)
+    drawn = np.random.default_rng(0).permutation(count)[:REFERENCE_POINTS]
+    labelled = np.flatnonzero(_labels_of(dataset) != NO_LABEL)
+    return np.union1d(drawn, labelled)
+
+
+def _labels_of(dataset: Dataset) -> NDArray[np.int64]:
+    """Label of every unlabelled input of the split, NO_LABEL for all but the labelled ones."""
+    labels = np.full(len(dataset.unlabelled), NO_LABEL, dtype=np.int64)
+    place = np.searchsorted(dataset.split.unlabelled, dataset.split.labelled)
+    labels[place] = dataset.labelled.y[: len(place)]
+    return labels

@@ -1,0 +1,82 @@
+"""Resumable checkpoints as safetensors: no pickle, written atomically."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from rcmvae.errors import DataError
+from training.state import EpochRecord, FitState
+
+_NETWORK = "network/"
+_OPTIMIZER = "optimizer/"
+_COUNTS = "counts"
+
+
+def write_checkpoint(path: Path, state: FitState) -> None:
+    """Write everything that a resumed run needs; a kill leaves the old file or the new one."""
+    tensors = {_COUNTS: state.counts, **_network_tensors(state), **_optimizer_tensors(state)}
+    history = json.dumps([asdict(record) for record in state.history])
+    content = save(
+        {name: tensor.contiguous() for name, tensor in tensors.items()},
+        metadata={"epoch": str(state.epoch), "history": history},
+    )
+    replace_file(path, content)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put content in place of a file in one step."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read_checkpoint(path: Path, state: FitState) -> None:
+    """Put the checkpoint's content into ``state``.
+
+    Raises:
+        DataError: the file is damaged or belongs to a network of another shape.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        _restore(state, tensors)
+        state.epoch = int(metadata["epoch"])
+        state.history = [EpochRecord(**record) for record in json.loads(metadata["history"])]
+    except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{path.name}: expected a checkpoint of this run, got {error}") from None
+
+
+def _network_tensors(state: FitState) -> dict[str, Tensor]:
+    return {_NETWORK + name: value for name, value in state.network.state_dict().items()}
+
+
+def _optimizer_tensors(state: FitState) -> dict[str, Tensor]:
+    per_parameter: dict[int, dict[str, Tensor]] = state.optimizer.state_dict()["state"]
+    return {
+        f"{_OPTIMIZER}{index}/{name}": torch.as_tensor(value)
+        for index, values in per_parameter.items()
+        for name, value in values.items()
+    }
+
+
+def _restore(state: FitState, tensors: dict[str, Tensor]) -> None:
+    state.counts = tensors.pop(_COUNTS)
+    network = {n.removeprefix(_NETWORK): t for n, t in tensors.items() if n.startswith(_NETWORK)}
+    state.network.load_state_dict(network)
+    per_parameter: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(_OPTIMIZER):
+            index, key = name.removeprefix(_OPTIMIZER).split("/")
+            per_parameter.setdefault(int(index), {})[key] = tensor
+    groups = state.optimizer.state_dict()["param_groups"]
+    state.optimizer.load_state_dict({"state": per_parameter, "param_groups": groups})

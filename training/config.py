@@ -1,0 +1,244 @@
+"""The configuration of one run: a tree of frozen dataclasses, a TOML file, and flags on top."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
+
+from rcmvae.errors import InvalidInput
+
+_FORBID_EXTRA = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Where inputs come from and how they are split.
+
+    Attributes:
+        source: ``digits`` (scikit-learn's, in the package), a folder of IDX files, or an NPZ file.
+        labels: labelled examples in all, spread evenly over the labelled classes.
+        unlabelled_classes: classes that occur in the unlabelled data but get no label.
+        held_out: inputs kept from training for calibration and the golden set.
+        density_share: share of the held-out inputs on which the fused density is fitted; the
+            others calibrate, so that the guarantee holds exactly.
+        test: inputs kept for the test where the source brings no test set of its own.
+        limit: use only so many training inputs (0: all).
+    """
+
+    __pydantic_config__ = _FORBID_EXTRA
+    source: str = "digits"
+    labels: int = 100
+    unlabelled_classes: tuple[str, ...] = ()
+    held_out: int = 300
+    density_share: float = 0.2
+    test: int = 597
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Size and parts of the network.
+
+    Attributes:
+        encoder: ``conv`` for images, ``mlp`` for vectors.
+        channels_per_class: K is this times the number of classes, unless ``num_channels`` is set.
+        num_channels: K, or 0 to take it from the classes.
+        latent_dim: d, dimension of each channel's latent.
+        filters: convolution filters of the first block; later blocks have twice as many.
+        features: width of the encoder's last hidden layer.
+        embedding_dim: E, dimension of a channel embedding.
+        decoder_hidden: width of the decoder's hidden layers.
+    """
+
+    __pydantic_config__ = _FORBID_EXTRA
+    encoder: Literal["conv", "mlp"] = "conv"
+    channels_per_class: int = 3
+    num_channels: int = 0
+    latent_dim: int = 8
+    filters: int = 16
+    features: int = 256
+    embedding_dim: int = 16
+    decoder_hidden: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveConfig:
+    """Weights of the objective's terms; docs/math.md has their formulas.
+
+    Attributes:
+        reconstruction: weight of the negative ELBO, which is divided by the input's size.
+        top_channels: M, channels over which the expectation is taken exactly.
+        kl_warmup: share of the run over which the weight of KL_z rises from 0 to 1.
+        supervised: weight of the supervised term once ramped in.
+        supervised_ramp: shares of the run between which it is ramped in.
+        usage: weight of the usage reward at the start.
+        usage_fade: shares of the run between which it fades to zero.
+        channel_agreement: weight of the mutual information between views on channels.
+        label_agreement: weight of the same through the label map, once ramped in.
+        label_agreement_ramp: shares of the run between which it is ramped in.
+        alpha0: Dirichlet floor of the label counts, per label.
+        count_decay: decay of the label counts per step in training.
+    """
+
+    __pydantic_config__ = _FORBID_EXTRA
+    reconstruction: float = 8.0
+    top_channels: int = 5
+    kl_warmup: float = 0.3
+    supervised: float = 1.0
+    supervised_ramp: tuple[float, float] = (0.1, 0.4)
+    usage: float = 1.0
+    usage_fade: tuple[float, float] = (0.3, 0.7)
+    channel_agreement: float = 1.0
+    label_agreement: float = 2.0
+    label_agreement_ramp: tuple[float, float] = (0.3, 0.6)
+    alpha0: float = 0.02
+    count_decay: float = 0.98
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentConfig:
+    """Random affine views of an image; none for vectors.
+
+    Attributes:
+        rotation: largest angle, radians.
+        scale: largest relative change of size.
+        shear: largest shear.
+        shift: largest shift, as a share of the image's side.
+    """
+
+    __pydantic_config__ = _FORBID_EXTRA
+    rotation: float = 0.25
+    scale: float = 0.15
+    shear: float = 0.2
+    shift: float = 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class FitConfig:
+    """The optimisation.
+
+    Attributes:
+        epochs: passes over the unlabelled inputs.
+        batch: unlabelled inputs in one step.
+        labelled_batch: labelled inputs in one step, drawn with replacement.
+        peak_lr: highest learning rate of the one-cycle schedule.
+        weight_decay: of AdamW.
+        clip: largest norm of the gradient.
+        threads: torch threads (0: as many as there are cores).
+        checkpoint_epochs: epochs between two checkpoints.
+    """
+
+    __pydantic_config__ = _FORBID_EXTRA
+    epochs: int = 120
+    batch: int = 128
+    labelled_batch: int = 64
+    peak_lr: float = 4e-3
+    weight_decay: float = 1e-3
+    clip: float = 5.0
+    threads: int = 0
+    checkpoint_epochs: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationConfig:
+    """What is fixed after the fit, on inputs that it never saw.
+
+    Attributes:
+        count_views: augmented views over which the final label counts are averaged.
+        owned_source: where the sample of question 2 comes from: ``held_out`` inputs and their
+            labels, or, where none can be spared, ``leave_one_out`` over the labelled examples.
+        alpha: false-alarm rate that a request gets when it names none.
+        free_mass: a channel is free when its labelled mass is below this many examples.
+        parity: largest absolute difference that export accepts between torch and ONNX.
+    """
+
+    __pydantic_config__ = _FORBID_EXTRA
+    count_views: int = 16
+    owned_source: Literal["held_out", "leave_one_out"] = "held_out"
+    alpha: float = 0.01
+    free_mass: float = 0.5
+    parity: float = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything that decides a run; the bundle carries it."""
+
+    __pydantic_config__ = _FORBID_EXTRA
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+
+
+_ADAPTER: TypeAdapter[RunConfig] = TypeAdapter(RunConfig)
+
+
+def to_json(config: RunConfig) -> dict[str, JsonValue]:
+    """The configuration as plain JSON values, for the manifest."""
+    dumped: dict[str, JsonValue] = _ADAPTER.dump_python(config, mode="json")
+    return dumped
+
+
+def from_json(values: object) -> RunConfig:
+    """Read a configuration back.
+
+    Raises:
+        InvalidInput: a field is unknown or has the wrong type; names it.
+    """
+    try:
+        return _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(str(part) for part in first["loc"]) or "configuration"
+        raise InvalidInput(path, first["msg"], repr(first["input"])[:80]) from None
+
+
+def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
+    """The defaults, then the TOML file, then ``section.field=value`` overrides.
+
+    Args:
+        path: a TOML file with the tree's sections, or None.
+        overrides: such as ``fit.epochs=10``; the value is TOML, a bare word is a string.
+
+    Raises:
+        InvalidInput: the file or an override does not fit.
+    """
+    tree: dict[str, object] = dict(_read_toml(path)) if path is not None else {}
+    for override in overrides:
+        _apply_override(tree, override)
+    return from_json(tree)
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput("config", "a readable TOML file", f"{path.name}: {error}") from None
+
+
+def _apply_override(tree: dict[str, object], override: str) -> None:
+    name, separator, text = override.partition("=")
+    if not separator or not name:
+        raise InvalidInput("--set", "section.field=value", repr(override)[:80])
+    *sections, leaf = name.split(".")
+    node = tree
+    for section in sections:
+        child = node.setdefault(section, {})
+        if not isinstance(child, dict):
+            raise InvalidInput("--set", "a section that exists", repr(section)[:80])
+        node = child
+    node[leaf] = _toml_value(text)
+
+
+def _toml_value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,155 @@
+"""From torch to ONNX, with a proof that both say the same.
+
+The bound is on the largest absolute difference over real inputs. A graph that misses it is not
+published: `ParityError`.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from onnx import ModelProto
+from torch import Tensor, nn
+
+from rcmvae.errors import ParityError
+from rcmvae.graph import IR_VERSION, OPSET
+from training.encode import decode, encode, session_of
+from training.model.network import RcmVae
+
+TRACE_ROWS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """Largest absolute differences between torch and ONNX Runtime.
+
+    Attributes:
+        responsibilities: over q(c|x).
+        latent: over mu and logvar.
+        features: over the encoder's features.
+        reconstruction: over the decoding of every input by its best channel.
+    """
+
+    responsibilities: float
+    latent: float
+    features: float
+    reconstruction: float
+
+    @property
+    def worst(self) -> float:
+        """The largest of them."""
+        return max(self.responsibilities, self.latent, self.features, self.reconstruction)
+
+
+class _Decoding(nn.Module):
+    """The decoder as it is served: probabilities instead of logits."""
+
+    def __init__(self, network: RcmVae) -> None:
+        super().__init__()
+        self.decoder = network.decoder
+
+    def forward(self, z: Tensor, channel: Tensor) -> Tensor:
+        return torch.sigmoid(self.decoder(z, channel))
+
+
+def export_encoder(network: RcmVae) -> bytes:
+    """`encoder.onnx`: x -> logits, mu, logvar, features, for any number of rows."""
+    x = torch.zeros(TRACE_ROWS, *network.shape)
+    return _export(network.encoder, "encoder", {"x": x}, ["logits", "mu", "logvar", "features"])
+
+
+def export_decoder(network: RcmVae, latent_dim: int) -> bytes:
+    """`decoder.onnx`: z, channel -> reconstruction in [0, 1], for any number of rows."""
+    inputs = {
+        "z": torch.zeros(TRACE_ROWS, latent_dim),
+        "channel": torch.zeros(TRACE_ROWS, dtype=torch.int64),
+    }
+    return _export(_Decoding(network), "decoder", inputs, ["reconstruction"])
+
+
+def _export(module: nn.Module, name: str, inputs: dict[str, Tensor], outputs: list[str]) -> bytes:
+    rows = torch.export.Dim("N", min=1)
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=outputs,
+            dynamic_shapes=tuple({0: rows} for _ in inputs),
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise ParityError(f"{name}: torch returned no ONNX program")
+    return bytes(_cleaned(program.model_proto, name).SerializeToString())
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Silence what the exporter says of itself: no torchvision, its own deprecated calls."""
+    chatter = logging.getLogger("torch.onnx")
+    level = chatter.level
+    chatter.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*LeafSpec", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=r".*axis name: N", category=UserWarning)
+        yield
+    chatter.setLevel(level)
+
+
+def _cleaned(model: ModelProto, name: str) -> ModelProto:
+    """Name the graph, fix the IR version, and drop the traces that hold paths of this machine."""
+    model.graph.name = name
+    model.ir_version = IR_VERSION
+    model.producer_name, model.producer_version, model.doc_string = "rcmvae", "", ""
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    for part in (*model.graph.node, *model.graph.initializer, *model.graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    for value in (*model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    return model
+
+
+def measure_parity(
+    network: RcmVae, encoder: bytes, decoder: bytes, x: NDArray[np.float32]
+) -> Parity:
+    """Compare torch with ONNX Runtime on real inputs x, (n, *shape)."""
+    by_onnx = encode(session_of(encoder), x)
+    reconstruction = decode(session_of(decoder), by_onnx.latent, by_onnx.channel)
+    with torch.no_grad():
+        by_torch = network.eval().encode(torch.from_numpy(x))
+        latent, channel = torch.from_numpy(by_onnx.latent), torch.from_numpy(by_onnx.channel)
+        decoded = torch.sigmoid(network.decode(latent, channel)).numpy()
+    responsibilities = by_torch.logits.softmax(dim=1).numpy()
+    return Parity(
+        _difference(responsibilities, by_onnx.responsibilities()),
+        max(
+            _difference(by_torch.mu.numpy(), by_onnx.mu),
+            _difference(by_torch.logvar.numpy(), by_onnx.logvar),
+        ),
+        _difference(by_torch.features.numpy(), by_onnx.features),
+        _difference(decoded, reconstruction),
+    )
+
+
+def _difference(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    return float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
+
+
+def require_parity(parity: Parity, bound: float) -> None:
+    """Refuse graphs that differ from torch.
+
+    Raises:
+        ParityError: a difference is above ``bound``, or is no number.
+    """
+    if not parity.worst <= bound:
+        raise ParityError(f"parity: expected at most {bound:g}, got {parity}")

@@ -1,0 +1,92 @@
+"""Encoders: from an input to channel logits and one latent Gaussian per channel."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from training.config import ModelConfig
+
+LOGVAR_LIMIT = 6.0
+
+
+class Encoding(NamedTuple):
+    """What the encoder says of B inputs.
+
+    Attributes:
+        logits: channel logits a(x), (B, K).
+        mu: latent means, (B, K, d).
+        logvar: latent log-variances, (B, K, d), within +-LOGVAR_LIMIT.
+        features: the last hidden layer, (B, F).
+    """
+
+    logits: Tensor
+    mu: Tensor
+    logvar: Tensor
+    features: Tensor
+
+
+class Encoder(nn.Module):
+    """A trunk and three linear heads; the latent layout is decentralized."""
+
+    def __init__(self, trunk: nn.Module, config: ModelConfig, num_channels: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.latent_shape = (num_channels, config.latent_dim)
+        size = num_channels * config.latent_dim
+        self.channel_head = nn.Linear(config.features, num_channels)
+        self.mu_head = nn.Linear(config.features, size)
+        self.logvar_head = nn.Linear(config.features, size)
+
+    def forward(self, x: Tensor) -> Encoding:
+        """Encode x, (B, *shape)."""
+        features = self.trunk(x)
+        mu = self.mu_head(features).unflatten(1, self.latent_shape)
+        logvar = self.logvar_head(features).unflatten(1, self.latent_shape)
+        # A smooth clamp: no variance may explode, and no gradient may die at the bound.
+        logvar = LOGVAR_LIMIT * torch.tanh(logvar / LOGVAR_LIMIT)
+        return Encoding(self.channel_head(features), mu, logvar, features)
+
+
+def conv_trunk(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:
+    """Convolutions with group normalisation, then one hidden layer of ``features`` units.
+
+    Batch normalisation is left out on purpose: with few labels the labelled images move to
+    channels of their own in training mode (docs/decisions/0003-recipe-digits.md).
+
+    Args:
+        shape: (C, H, W) of one input; sides below 12 get one stride-two block, others two.
+        config: widths.
+    """
+    channels, height, width = shape
+    wide = 2 * config.filters
+    strides = (1, 2) if min(height, width) < 12 else (1, 2, 2)
+    widths = (config.filters, *([wide] * (len(strides) - 1)))
+    blocks: list[nn.Module] = []
+    for filters, stride in zip(widths, strides, strict=True):
+        blocks += _conv_block(channels, filters, stride)
+        channels = filters
+        height, width = -(-height // stride), -(-width // stride)
+    return nn.Sequential(*blocks, nn.Flatten(), *_dense(channels * height * width, config.features))
+
+
+def mlp_trunk(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:
+    """Two hidden layers over the flattened input."""
+    size = int(torch.Size(shape).numel())
+    hidden = config.features
+    return nn.Sequential(nn.Flatten(), *_dense(size, hidden), *_dense(hidden, hidden))
+
+
+def _conv_block(channels: int, filters: int, stride: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(channels, filters, 3, stride=stride, padding=1, bias=False)
+    return [convolution, nn.GroupNorm(min(8, filters), filters), nn.SiLU()]
+
+
+def _dense(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Linear(inputs, outputs, bias=False), nn.LayerNorm(outputs), nn.SiLU()]
+
+
+def build_encoder(shape: tuple[int, ...], config: ModelConfig, num_channels: int) -> Encoder:
+    """The encoder that the configuration names, for inputs of ``shape``."""
+    trunk = conv_trunk if config.encoder == "conv" else mlp_trunk
+    return Encoder(trunk(shape, config), config, num_channels)

@@ -1,0 +1,60 @@
+"""The 2-D picture: every channel has an anchor, and an input lies around the one of its channel."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import pdist, squareform
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+from training.encode import Encoded
+
+SPREAD = 0.35
+"""Standard deviation of a channel's cloud, in units of the median gap between anchors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """How a channel and a latent become a position.
+
+    Attributes:
+        anchor: centre of every channel, within [-1, 1], (K, 2).
+        plane: from a latent mean to the offset, (d, 2).
+    """
+
+    anchor: NDArray[np.float64]
+    plane: NDArray[np.float64]
+
+    def position(self, encoded: Encoded) -> NDArray[np.float64]:
+        """Positions of encoded inputs, (n, 2)."""
+        position: NDArray[np.float64] = self.anchor[encoded.channel] + encoded.latent @ self.plane
+        return position
+
+
+def draw_picture(encoded: Encoded, centres: NDArray[np.float64]) -> Picture:
+    """Place the channels by the likeness of their mean features.
+
+    Args:
+        encoded: inputs of the training stream.
+        centres: mean features of every channel, (K, F).
+    """
+    anchor = _place(centres)
+    gaps = squareform(pdist(anchor))
+    np.fill_diagonal(gaps, np.inf)
+    axes = PCA(n_components=2, random_state=0).fit(encoded.latent)
+    scale = np.sqrt(np.maximum(axes.explained_variance_, 1e-12))
+    gap = float(np.median(gaps.min(axis=1)))
+    return Picture(anchor, SPREAD * gap * (axes.components_ / scale[:, None]).T)
+
+
+def _place(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Anchors in [-1, 1]^2 by t-SNE, which keeps alike channels beside each other."""
+    count = len(centres)
+    if count < 4:
+        return np.stack([np.linspace(-1, 1, count), np.zeros(count)], axis=1)
+    perplexity = min(8.0, (count - 1) / 3)
+    placed = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(centres)
+    low, high = placed.min(axis=0), placed.max(axis=0)
+    anchors: NDArray[np.float64] = 2.0 * (placed - low) / np.maximum(high - low, 1e-9) - 1.0
+    return anchors

@@ -1,0 +1,126 @@
+"""Refit: continue training from a bundle's weights, with the corrections among the labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from rcmvae.bundle import Bundle, BundleDraft, Lineage
+from rcmvae.bundle.manifest import WEIGHTS
+from rcmvae.counts import read_label_map
+from rcmvae.errors import BundleDamaged
+from training.assemble import assemble, label_ids
+from training.config import RunConfig, from_json
+from training.data import Dataset, Examples, load_dataset
+from training.fit import fit
+from training.relabel import Correction
+from training.state import FitState, new_state
+
+WARM_SHARE = 0.25
+"""Share of the original epochs that a warm start gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarmStart:
+    """A refit before its first step."""
+
+    config: RunConfig
+    dataset: Dataset
+    state: FitState
+    ids: tuple[str, ...]
+
+
+def refit(parent: Bundle, corrections: Sequence[Correction], *, quiet: bool = False) -> BundleDraft:
+    """Continue from the parent's weights on its data plus all corrections.
+
+    Args:
+        parent: the bundle to start from; its configuration says where its data are.
+        corrections: every correction that shall hold, the parent's own among them.
+        quiet: no progress bar.
+
+    Raises:
+        DataError: the parent's data are not where its configuration says.
+        BundleDamaged: the weights do not fit the configuration.
+        ParityError, Diverged: as in a fit.
+    """
+    start = prepare(parent, corrections)
+    state = fit(start.dataset, start.config, start=start.state, quiet=quiet)
+    earlier = set(read_label_map(parent).ids)
+    fresh = tuple(c.feedback_id for c in corrections if c.feedback_id not in earlier)
+    lineage = Lineage(
+        method="refit",
+        parent_version=parent.version,
+        feedback_ids=fresh,
+        data_sha256=start.dataset.sha256,
+    )
+    return assemble(state.network, start.dataset, start.config, lineage, start.ids)
+
+
+def prepare(parent: Bundle, corrections: Sequence[Correction]) -> WarmStart:
+    """The parent's data with the corrections among the labels, and its weights in a new state."""
+    original = from_json(parent.manifest.configuration)
+    base = load_dataset(original.data, original.seed)
+    dataset = with_corrections(base, parent.manifest.labels, corrections)
+    config = _warm_config(original, len(dataset.labelled), parent.manifest.num_channels)
+    state = new_state(dataset, config)
+    _load_weights(parent, state)
+    ids = (*label_ids(base), *(correction.feedback_id for correction in corrections))
+    return WarmStart(config, dataset, state, ids)
+
+
+def _warm_config(original: RunConfig, labelled: int, num_channels: int) -> RunConfig:
+    """Fewer epochs, a lower peak, and every term ramped in from the start."""
+    fit_config = replace(
+        original.fit,
+        epochs=max(1, round(original.fit.epochs * WARM_SHARE)),
+        peak_lr=original.fit.peak_lr / 4,
+    )
+    objective = replace(
+        original.objective,
+        kl_warmup=0.0,
+        supervised_ramp=(0.0, 0.1),
+        label_agreement_ramp=(0.0, 0.3),
+        usage=0.0,
+    )
+    return replace(
+        original,
+        fit=fit_config,
+        objective=objective,
+        model=replace(original.model, num_channels=num_channels),
+        data=replace(original.data, labels=labelled),
+    )
+
+
+def _load_weights(parent: Bundle, state: FitState) -> None:
+    try:
+        state.network.load_state_dict(load(parent.read(WEIGHTS)))
+    except (SafetensorError, RuntimeError) as error:
+        raise BundleDamaged("weights", WEIGHTS, f"weights do not fit: {error}") from None
+
+
+def with_corrections(
+    dataset: Dataset, labels: Sequence[str], corrections: Sequence[Correction]
+) -> Dataset:
+    """Append corrections to the labelled and the unlabelled inputs; new labels come last.
+
+    Args:
+        dataset: the original split.
+        labels: of the parent bundle, the dataset's own first.
+        corrections: may name labels that neither knows.
+    """
+    if not corrections:
+        return dataset
+    names = tuple(dict.fromkeys([*dataset.labels, *labels, *(c.label for c in corrections)]))
+    x = np.stack([correction.input for correction in corrections])
+    y = np.array([names.index(c.label) for c in corrections], dtype=np.int64)
+    labelled = Examples(
+        np.concatenate([dataset.labelled.x, x]), np.concatenate([dataset.labelled.y, y])
+    )
+    return replace(
+        dataset,
+        labels=names,
+        labelled=labelled,
+        unlabelled=np.concatenate([dataset.unlabelled, x]),
+    )

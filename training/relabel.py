@@ -1,0 +1,111 @@
+"""Relabel: corrections become counts, and counts become a new label map. No torch, no training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcmvae.bundle import Bundle, BundleDraft, Lineage
+from rcmvae.bundle.manifest import CALIBRATION, ENCODER
+from rcmvae.calibration import parse_calibration
+from rcmvae.counts import read_label_map
+from rcmvae.feedback import FeedbackRecord
+from rcmvae.label_map import LabelMap, claim_channels
+from training.config import from_json
+from training.draft import foundation_of, write_draft
+from training.encode import encode, session_of
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A labelled input on its way into the label map.
+
+    Attributes:
+        feedback_id: where it comes from.
+        label: its name.
+        input: float32, of the signature's shape.
+    """
+
+    feedback_id: str
+    label: str
+    input: NDArray[np.float32]
+
+
+def correction_of(record: FeedbackRecord) -> Correction:
+    """The part of a feedback record that a label map needs."""
+    return Correction(record.feedback_id, record.label, record.input)
+
+
+def relabel(parent: Bundle, corrections: Sequence[Correction]) -> BundleDraft:
+    """Add corrections to the parent's label map, and calibrate anew.
+
+    Args:
+        parent: the bundle to start from.
+        corrections: at least one; inputs have the signature's shape.
+
+    Raises:
+        NoFreeChannel: a new label found no channel to claim.
+    """
+    calibration = parse_calibration(parent.read(CALIBRATION))
+    x = np.stack([correction.input for correction in corrections])
+    responsibilities = encode(session_of(parent.read(ENCODER)), x).responsibilities()
+    label_map = add_corrections(
+        read_label_map(parent), corrections, responsibilities, calibration.free_mass
+    )
+    return write_draft(
+        foundation_of(parent, calibration.temperature),
+        label_map,
+        from_json(parent.manifest.configuration).calibration,
+        Lineage(
+            method="relabel",
+            parent_version=parent.version,
+            feedback_ids=tuple(correction.feedback_id for correction in corrections),
+            data_sha256=parent.manifest.lineage.data_sha256,
+        ),
+        _inherited_metrics(parent),
+    )
+
+
+def add_corrections(
+    label_map: LabelMap,
+    corrections: Sequence[Correction],
+    responsibilities: NDArray[np.float64],
+    free_mass: float,
+) -> LabelMap:
+    """Add corrections to a map; a label that is new to it first claims free channels.
+
+    Args:
+        label_map: the map before.
+        corrections: m of them.
+        responsibilities: r of their inputs at temperature one, (m, K).
+        free_mass: see ``free_channels``.
+
+    Raises:
+        NoFreeChannel: a new label found no channel to claim.
+    """
+    names = np.array([correction.label for correction in corrections])
+    contributions = responsibilities.copy()
+    for name in dict.fromkeys(names.tolist()):
+        if name not in label_map.labels:
+            own = names == name
+            claimed = claim_channels(label_map, responsibilities[own], free_mass)
+            contributions[own] = _restrict(responsibilities[own], claimed)
+            label_map = label_map.with_label(name)
+    ids = [correction.feedback_id for correction in corrections]
+    return label_map.add(contributions, names.tolist(), ids)
+
+
+def _restrict(
+    responsibilities: NDArray[np.float64], channels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Only the claimed channels learn of a new label, so that no old row of tau is diluted."""
+    kept = np.zeros_like(responsibilities)
+    kept[:, channels] = responsibilities[:, channels]
+    return kept
+
+
+def _inherited_metrics(parent: Bundle) -> dict[str, float]:
+    """Figures of the foundation, which a relabel does not change."""
+    metrics = parent.manifest.metrics
+    return {name: value for name, value in metrics.items() if name.startswith("parity_")}

@@ -1,0 +1,54 @@
+"""The state of a fit: what the loop changes, and what a checkpoint holds."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training.config import RunConfig
+from training.data import Dataset
+from training.model.network import RcmVae, channel_count
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """Means of the objective's terms over one epoch, in nats, and the effective channels."""
+
+    epoch: int
+    loss: float
+    reconstruction: float
+    kl: float
+    supervised: float
+    effective_channels: float
+    channel_agreement: float
+    label_agreement: float
+
+
+@dataclass(slots=True)
+class FitState:
+    """Everything that a resumed run needs.
+
+    Attributes:
+        network: the network.
+        optimizer: with its moments.
+        counts: decayed soft label counts of the training loop, (K, C).
+        epoch: epochs done.
+        history: one record for each of them.
+    """
+
+    network: RcmVae
+    optimizer: torch.optim.AdamW
+    counts: Tensor
+    epoch: int
+    history: list[EpochRecord]
+
+
+def new_state(dataset: Dataset, config: RunConfig) -> FitState:
+    """A state before the first step; its weights depend on the seed alone."""
+    torch.manual_seed(config.seed)
+    num_channels = channel_count(config.model, len(dataset.held_labels))
+    network = RcmVae(dataset.shape, config.model, num_channels)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.fit.peak_lr, weight_decay=config.fit.weight_decay
+    )
+    return FitState(network, optimizer, torch.zeros(num_channels, len(dataset.labels)), 0, [])
