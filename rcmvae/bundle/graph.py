@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import onnx
-from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError, Message
 
 from rcmvae.bundle.check import Check
 from rcmvae.bundle.printable import printable
