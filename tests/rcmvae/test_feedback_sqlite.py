@@ -6,6 +6,7 @@ import resource
 import shutil
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,23 @@ def test_a_wal_file_in_use_is_not_touched_by_an_affected_sqlite(tmp_path: Path) 
     configure(affected, "delete", 0.1)
     assert affected.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     affected.close()
+
+
+def test_the_first_connections_wait_for_each_other_to_set_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "f.db"
+    driver = choose_driver()
+    # Changing the journal beside an open write fails at once, whatever the driver's own timeout.
+    writer = driver.connect(str(path), isolation_level=None, check_same_thread=False)
+    late = driver.connect(str(path), timeout=5)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("CREATE TABLE t (x)")
+    end = threading.Timer(0.2, writer.execute, ["COMMIT"])
+    end.start()
+    configure(late, "wal", 5)
+    assert late.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    end.join()
+    late.close()
+    writer.close()
 
 
 def test_a_sqlite_without_returning_is_refused(tmp_path: Path) -> None:
