@@ -53,7 +53,7 @@ class CaptureBuffer:
         metrics: counts what is dropped.
         rows: most captures in memory.
         keep: most captures in the store.
-        flush_seconds: pause between two writes.
+        flush_seconds: how long an input may take to reach the store.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class CaptureBuffer:
         self._recent: OrderedDict[str, Seen] = OrderedDict()
         self._pending: deque[Seen] = deque()
         self._lock = threading.Lock()
+        self._flushing = asyncio.Lock()
         self._store_answers = True
 
     def add(self, answered: Iterable[Seen]) -> None:
@@ -100,16 +101,13 @@ class CaptureBuffer:
             found |= await self._store.run(lambda store: _stored(store, wanted - found.keys()))
         return found
 
-    async def flush_forever(self) -> None:
-        """Write to the store again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(self._flush_seconds)
-            await self.flush()
-
     async def flush(self) -> None:
         """Write what waits; when the store does not answer it waits on, within the bound."""
-        if not self._pending:
-            return
+        async with self._flushing:
+            if self._pending:
+                await self._flush_pending()
+
+    async def _flush_pending(self) -> None:
         with self._lock:
             batch = list(self._pending)
             self._pending.clear()

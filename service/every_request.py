@@ -38,7 +38,7 @@ class EveryRequest:
 
         try:
             await self._app(scope, receive, send_noting_status)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             _log.exception("%s %s failed", scope["method"], _route(scope))
             if status:  # too late for another answer: the server must cut the connection
                 raise

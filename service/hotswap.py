@@ -17,6 +17,9 @@ from service.served import Served
 
 _log = logging.getLogger("bentoml.rcmvae")
 
+# Stands for the pointer itself among refused versions; no version can have this name.
+_POINTER = "/CURRENT"
+
 
 class BundleWatcher:
     """Keeps the worker on the bundle that the pointer names.
@@ -52,19 +55,15 @@ class BundleWatcher:
     def refresh(self) -> None:
         """Read the pointer and swap if it names another bundle; blocks, so call it in a thread."""
         target = self._pointer()
-        if target is None or target == self._refused or target == self._served_version():
+        if target is None or target == self._refused:
             return
-        served = self._open(target)
-        if served is None:
-            self._refused = target
-            return
-        self._swap(served)
+        self._refused = None
+        if target != self._served_version():
+            self._take(target)
 
-    async def follow(self, poll_seconds: float) -> None:
-        """Refresh again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(poll_seconds)
-            await asyncio.to_thread(self.refresh)
+    async def refresh_in_thread(self) -> None:
+        """`refresh`, without blocking the event loop."""
+        await asyncio.to_thread(self.refresh)
 
     def _served_version(self) -> str | None:
         return self._current.version if self._current else None
@@ -73,19 +72,20 @@ class BundleWatcher:
         try:
             return read_pointer(self._models)
         except BundleDamaged as error:
-            # No version can have this name, so it is refused once like a bundle.
-            if self._refused != "/pointer":
+            if self._refused != _POINTER:
+                self._refused = _POINTER
                 self._refuse("the pointer", error)
-            self._refused = "/pointer"
             return None
 
-    def _open(self, version: str) -> Served | None:
+    def _take(self, version: str) -> None:
         try:
-            return self._open_served(load_bundle(self._models / version))
+            served = self._open_served(load_bundle(self._models / version))
         except Exception as error:  # noqa: BLE001
             # Whatever a bundle does to ONNX Runtime, the old one must go on serving.
+            self._refused = version
             self._refuse(f"bundle {version}", error)
-            return None
+        else:
+            self._swap(served)
 
     def _refuse(self, what: str, error: Exception) -> None:
         reason = swap_failure(error)
@@ -96,7 +96,6 @@ class BundleWatcher:
     def _swap(self, served: Served) -> None:
         previous = self._served_version()
         self._current = served
-        self._refused = None
         self._metrics.swaps.inc()
         self._metrics.served.announce(served.version, served.manifest.created)
         providers = ", ".join(served.predictor.active_providers)

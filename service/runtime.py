@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from rcmvae.provider import machine_providers
 from service.capture import CaptureBuffer
 from service.hotswap import BundleWatcher
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
+from service.repeat import repeat
 from service.served import open_served
 from service.settings import Settings
 from service.store import LazyStore
@@ -65,14 +66,20 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
     with TemporaryDirectory(prefix="rcmvae-metrics-") as own:
         runtime = await asyncio.to_thread(_build, settings, Path(own))
         _calm_garbage_collector()
+        stop = asyncio.Event()
         tasks = [
-            asyncio.create_task(runtime.bundles.follow(settings.poll_seconds)),
-            asyncio.create_task(runtime.captures.flush_forever()),
+            asyncio.create_task(repeat(action, seconds, stop))
+            for action, seconds in (
+                (runtime.bundles.refresh_in_thread, settings.poll_seconds),
+                (runtime.captures.flush, settings.capture_flush_seconds),
+            )
         ]
         try:
             yield runtime
         finally:
-            await _stop(runtime, tasks)
+            stop.set()
+            await asyncio.gather(*tasks)
+            await _take_down(runtime)
 
 
 def _calm_garbage_collector() -> None:
@@ -114,12 +121,7 @@ def _metrics(settings: Settings, own: Path) -> Metrics:
     return Metrics(directory, multiprocess=multiprocess)
 
 
-async def _stop(runtime: Runtime, tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task
+async def _take_down(runtime: Runtime) -> None:
     await runtime.captures.flush()
-    runtime.large_batches.shutdown()
+    await asyncio.to_thread(runtime.large_batches.shutdown)
     runtime.store.close()

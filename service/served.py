@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcmvae.bundle import Bundle, Manifest
-from rcmvae.bundle.manifest import COUNTS
+from rcmvae.counts import read_label_map
 from rcmvae.predictor import Predictor
 
 
@@ -48,7 +48,7 @@ class Served:
 def open_served(bundle: Bundle, *, providers: tuple[str, ...], threads: int) -> Served:
     """Open and warm a predictor over a verified bundle."""
     predictor = Predictor.open(bundle, providers=providers, threads=threads)
-    counts = bundle.arrays(COUNTS)["counts"]
+    counts = read_label_map(bundle).counts
     return Served(predictor, label_evidence(bundle.manifest.labels, counts), datetime.now(UTC))
 
 

@@ -4,7 +4,6 @@ Inputs are (2, 3) in [0, 1]. Three prototypes, one channel each: the first row l
 second row lit is "square", and the columns at the ends lit have no label.
 """
 
-import json
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -29,7 +28,8 @@ from rcmvae.bundle.manifest import (
     WEIGHTS,
 )
 from rcmvae.calibration import Calibration, ascending
-from rcmvae.graph import SERVED_OUTPUTS, scores_graph, served_graph, tau_graph
+from rcmvae.counts import write_counts
+from rcmvae.graph import SERVED_OUTPUTS, Graphs, scores_graph, served_graph, tau_graph
 from rcmvae.label_map import LabelMap
 from rcmvae.ood import SCORE_NAMES, FeatureDensity, FusedDensity, fit_fused_density
 
@@ -118,15 +118,10 @@ def publish_small(models: Path, version: str, parent: str | None = None, *, extr
 def _contents(extra: int) -> dict[str, bytes]:
     evidence = label_map(extra)
     graphs = _graphs(evidence)
-    counts = {
-        "counts": evidence.counts,
-        "contributions": evidence.contributions,
-        "contribution_labels": evidence.contribution_labels,
-    }
     golden = known_inputs(4, seed=2)
     return graphs | {
         CALIBRATION: _calibration(graphs).model_dump_json().encode(),
-        COUNTS: write_tensors(counts, {"ids": json.dumps(list(evidence.ids))}),
+        COUNTS: write_counts(evidence),
         GOLDEN: write_tensors({"x": golden, "label": np.array([0, 1, 0, 1], dtype=np.int64)}),
         LATENT_MAP: write_tensors(
             {
@@ -158,7 +153,8 @@ def _graphs(evidence: LabelMap) -> dict[str, bytes]:
 
 def _scores(features: FeatureDensity, fused: FusedDensity) -> bytes:
     anchor, plane = np.eye(3)[:, :2], 0.1 * np.eye(2)
-    return scores_graph(SHAPE, 2, features, fused, anchor, plane).SerializeToString()
+    graph = scores_graph(SHAPE, 2, features, fused, anchor, plane)
+    return bytes(graph.SerializeToString())
 
 
 def _calibration(graphs: dict[str, bytes]) -> Calibration:
@@ -178,8 +174,8 @@ def _calibration(graphs: dict[str, bytes]) -> Calibration:
 
 
 def _run(graphs: dict[str, bytes], x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    parts = [graphs[name] for name in (ENCODER, TAU, DECODER, SCORES)]
+    parts = Graphs(*(graphs[name] for name in (ENCODER, TAU, DECODER, SCORES)))
     session = onnxruntime.InferenceSession(
-        served_graph(*parts, SERVED_OUTPUTS), providers=["CPUExecutionProvider"]
+        served_graph(parts, SERVED_OUTPUTS), providers=["CPUExecutionProvider"]
     )
     return dict(zip(SERVED_OUTPUTS, session.run(SERVED_OUTPUTS, {"x": x}), strict=True))

@@ -1,0 +1,84 @@
+"""The capture buffer against a real store."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rcmvae.errors import PredictionNotFound
+from service.capture import CaptureBuffer, Seen
+from service.metrics import Metrics
+from service.store import LazyStore
+
+
+def _seen(count: int, start: int = 0) -> list[Seen]:
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    return [
+        Seen(f"p{i}", np.full((2,), i, dtype=np.float32), "v1", now)
+        for i in range(start, start + count)
+    ]
+
+
+def _buffer(store: LazyStore, folder: Path, rows: int = 4, keep: int = 100) -> CaptureBuffer:
+    metrics = Metrics(folder, multiprocess=False)
+    return CaptureBuffer(store, metrics, rows=rows, keep=keep, flush_seconds=0.001)
+
+
+def _dropped(buffer: CaptureBuffer) -> float:
+    sample = buffer._metrics._registry.get_sample_value("rcmvae_captures_dropped_total")
+    assert sample is not None
+    return sample
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LazyStore:
+    return LazyStore(f"sqlite:///{tmp_path / 'f.db'}")
+
+
+def test_memory_is_bounded_and_the_lost_are_counted(store: LazyStore, tmp_path: Path) -> None:
+    buffer = _buffer(store, tmp_path)
+    buffer.add(_seen(10))
+    found = asyncio.run(buffer.find([f"p{i}" for i in range(10)]))
+    assert sorted(found) == ["p6", "p7", "p8", "p9"]
+    assert _dropped(buffer) == 6
+    store.close()
+
+
+def test_what_was_flushed_is_found_when_memory_has_forgotten(
+    store: LazyStore, tmp_path: Path
+) -> None:
+    buffer = _buffer(store, tmp_path)
+    for start in (0, 4, 8):
+        buffer.add(_seen(4, start))
+        asyncio.run(buffer.flush())
+    found = asyncio.run(buffer.find(["p0", "p5", "p11"]))
+    assert [found[f"p{i}"].input[0] for i in (0, 5, 11)] == [0, 5, 11]
+    assert _dropped(buffer) == 0
+    store.close()
+
+
+def test_the_store_is_trimmed(store: LazyStore, tmp_path: Path) -> None:
+    buffer = _buffer(store, tmp_path, keep=3)
+    buffer.add(_seen(4))
+    asyncio.run(buffer.flush())
+    with pytest.raises(PredictionNotFound):
+        store.store().captured("p0")
+    assert store.store().captured("p3").prediction_id == "p3"
+    store.close()
+
+
+def test_captures_wait_while_the_store_is_away(tmp_path: Path) -> None:
+    """The folder of the database cannot be made while a file stands in its place."""
+    (tmp_path / "var").write_text("in the way")
+    store = LazyStore(f"sqlite:///{tmp_path / 'var' / 'f.db'}")
+    buffer = _buffer(store, tmp_path)
+    buffer.add(_seen(3))
+    asyncio.run(buffer.flush())
+    asyncio.run(buffer.flush())
+    (tmp_path / "var").unlink()
+    asyncio.run(buffer.flush())
+    assert store.store().captured("p0").prediction_id == "p0"
+    assert _dropped(buffer) == 0
+    store.close()
