@@ -216,7 +216,7 @@ class StoreAndModel(RuleBasedStateMachine):
 
 
 StoreAndModel.TestCase.settings = settings(
-    max_examples=20,
+    max_examples=15,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

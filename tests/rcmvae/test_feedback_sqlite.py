@@ -210,7 +210,7 @@ def test_damage_anywhere_in_the_file_is_answered_as_unavailable(tmp_path: Path) 
     content = good.read_bytes()
     chance = random.Random(5)
     answers = set()
-    for _ in range(60):
+    for _ in range(40):
         start = chance.randrange(0, len(content), 64)
         noise = chance.randbytes(chance.choice([64, 512, 4096]))
         bad.write_bytes((content[:start] + noise + content[start + len(noise) :])[: len(content)])
