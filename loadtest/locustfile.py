@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 BATCH_ROWS = 64
 # A person reads an answer before correcting it; by then the capture behind the id is shared.
 CORRECTION_DELAY_SECONDS = 1.0
-REMEMBERED_PREDICTIONS = 64
+# Few for each user: captures are bounded in number, and many users push old ones out.
+REMEMBERED_PREDICTIONS = 4
 
 SINGLE = "POST /predict (1 row, JSON)"
 BATCH = f"POST /predict ({BATCH_ROWS} rows, uint8)"
