@@ -127,7 +127,7 @@ class FitConfig:
         peak_lr: highest learning rate of the one-cycle schedule.
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
-        threads: torch threads (0: as many as there are cores).
+        threads: torch threads (0: as many as there are free cores).
         checkpoint_epochs: epochs between two checkpoints.
     """
 

@@ -31,6 +31,7 @@ from training.objective import (
     weights_at,
 )
 from training.state import EpochRecord, FitState, new_state
+from training.threads import thread_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,7 @@ def fit(
     Raises:
         Diverged: the loss is not finite; names the epoch and the terms.
     """
-    if config.fit.threads:
-        torch.set_num_threads(config.fit.threads)
+    torch.set_num_threads(thread_count(config.fit.threads))
     state = start if start is not None else new_state(dataset, config)
     if checkpoint is not None and checkpoint.is_file():
         read_checkpoint(checkpoint, state)

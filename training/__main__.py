@@ -1,0 +1,163 @@
+"""`python -m training`: train, export, evaluate, retrain, report."""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from rcmvae.bundle import Lineage, load_bundle, load_current, publish_bundle, read_pointer
+from rcmvae.errors import RcmvaeError
+from rcmvae.feedback import FeedbackStore
+from rcmvae.predictor import Predictor
+from training.config import RunConfig, from_json, load_config
+from training.data import load_dataset
+from training.evaluate import evaluate
+from training.gate import GateConfig
+from training.retrain import RetrainResult, retrain
+from training.run import RunFolder
+
+MODELS = Path("models")
+STORE = "sqlite:///var/feedback.db"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it did what it says, 1 with a message on stderr when not."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        options.command(options)
+    except RcmvaeError as error:
+        sys.stderr.write(f"training: {type(error).__name__}: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_train(commands.add_parser("train", help="fit the network; continues an unfinished run"))
+    _add_export(commands.add_parser("export", help="publish a run as a bundle"))
+    _add_evaluate(commands.add_parser("evaluate", help="figures of a bundle on the test set"))
+    _add_retrain(commands.add_parser("retrain", help="turn queued feedback into a new bundle"))
+    _add_report(commands.add_parser("report", help="write a page with pictures of a run"))
+    return parser
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, help="folder of the run, such as runs/digits")
+    parser.add_argument("--config", type=Path, help="a TOML file with the configuration")
+    parser.add_argument("--data", help="digits, a folder of IDX files, or an NPZ file")
+    parser.add_argument("--labels", type=int, help="labelled examples in all")
+    parser.add_argument("--unlabelled-class", action="append", help="a class that gets no label")
+    parser.add_argument("--seed", type=int, help="of the split and the fit")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.FIELD=VALUE")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(command=_train)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, help="folder of a finished run")
+    parser.add_argument("--models", type=Path, default=MODELS, help="folder of the bundles")
+    parser.set_defaults(command=_export)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--models", type=Path, default=MODELS, help="folder of the bundles")
+    parser.add_argument("--version", help="the bundle; the current one by default")
+    parser.add_argument("--alpha", type=float, help="false-alarm rate; the bundle's by default")
+    parser.set_defaults(command=_evaluate)
+
+
+def _add_retrain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--models", type=Path, default=MODELS, help="folder of the bundles")
+    parser.add_argument("--store", default=STORE, help="database URL of the feedback store")
+    parser.add_argument("--method", choices=("relabel", "refit"), default="relabel")
+    parser.set_defaults(command=_retrain)
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, help="folder of a finished run")
+    parser.add_argument("--models", type=Path, default=MODELS, help="folder of the bundles")
+    parser.add_argument("--version", help="the bundle to look into; the current one by default")
+    parser.set_defaults(command=_report)
+
+
+def _train(options: argparse.Namespace) -> None:
+    # torch takes seconds to import, and only some commands need it.
+    from training.fit import fit  # noqa: PLC0415
+    from training.run_io import open_run, record_history, record_split  # noqa: PLC0415
+
+    config = _config_of(options)
+    dataset = load_dataset(config.data, config.seed)
+    run = open_run(options.run, config)
+    record_split(run, dataset)
+    state = fit(dataset, config, run.checkpoint, quiet=options.quiet)
+    record_history(run, state)
+    print(f"trained {config.fit.epochs} epochs: {options.run}")
+
+
+def _config_of(options: argparse.Namespace) -> RunConfig:
+    flags = (
+        ("data.source", options.data),
+        ("data.labels", options.labels),
+        ("data.unlabelled_classes", options.unlabelled_class),
+        ("seed", options.seed),
+    )
+    given = [f"{name}={json.dumps(value)}" for name, value in flags if value is not None]
+    return load_config(options.config, [*given, *options.set])
+
+
+def _export(options: argparse.Namespace) -> None:
+    from training.assemble import assemble, label_ids  # noqa: PLC0415
+    from training.run_io import read_run  # noqa: PLC0415
+
+    config, dataset, state = read_run(RunFolder(options.run))
+    parent = read_pointer(options.models)
+    lineage = Lineage(method="fit", parent_version=parent, data_sha256=dataset.sha256)
+    draft = assemble(state.network, dataset, config, lineage, label_ids(dataset))
+    manifest = publish_bundle(options.models, draft, expected_parent=parent)
+    print(f"published {manifest.bundle_version}")
+    _print_figures(manifest.metrics)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    bundle = (
+        load_bundle(options.models / options.version)
+        if options.version
+        else load_current(options.models)
+    )
+    config = from_json(bundle.manifest.configuration)
+    predictor = Predictor.open(bundle)
+    alpha = options.alpha if options.alpha is not None else predictor.calibration.alpha
+    print(f"bundle {bundle.version}")
+    dataset = load_dataset(config.data, config.seed)
+    _print_figures(evaluate(predictor, dataset, alpha).figures())
+
+
+def _retrain(options: argparse.Namespace) -> None:
+    with FeedbackStore.open(options.store) as store:
+        result = retrain(options.models, store, options.method, GateConfig())
+    if result is None:
+        print("no feedback waits")
+    else:
+        print(TypeAdapter(RetrainResult).dump_json(result, indent=2).decode())
+
+
+def _report(options: argparse.Namespace) -> None:
+    from training.report import write_report  # noqa: PLC0415
+
+    print(write_report(RunFolder(options.run), options.models, options.version))
+
+
+def _print_figures(figures: dict[str, float]) -> None:
+    width = max(len(name) for name in figures)
+    for name, value in figures.items():
+        print(f"  {name:<{width}}  {value:.6g}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
