@@ -69,13 +69,19 @@ def fit(
         read_checkpoint(checkpoint, state)
     tensors = _tensors(dataset)
     epochs = range(state.epoch, config.fit.epochs)
-    with tqdm(epochs, desc="fit", unit="epoch", disable=quiet, file=sys.stderr) as bar:
+    # A terminal is redrawn often; a log gets a line now and then.
+    pause = 0.2 if sys.stderr.isatty() else 10.0
+    with tqdm(epochs, desc="fit", unit="epoch", disable=quiet, mininterval=pause) as bar:
         for epoch in bar:
             record = _fit_epoch(state, tensors, config, epoch)
-            bar.set_postfix(loss=f"{record.loss:.2f}", channels=f"{record.effective_channels:.1f}")
+            bar.set_postfix(_shown(record), refresh=False)
             if checkpoint is not None and _is_due(epoch, config):
                 write_checkpoint(checkpoint, state)
     return state
+
+
+def _shown(record: EpochRecord) -> dict[str, str]:
+    return {"loss": f"{record.loss:.2f}", "channels": f"{record.effective_channels:.1f}"}
 
 
 def _tensors(dataset: Dataset) -> Tensors:
