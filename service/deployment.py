@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from rcmvae.provider import machine_providers
+from service.orphan import announce_server
 from service.settings import Settings, environment_name
 
 
@@ -20,6 +21,7 @@ def prepare(settings: Settings) -> None:
     """
     if settings.require_cuda:
         machine_providers(require_cuda=True)
+    announce_server()
     if settings.metrics_dir is None:
         directory = tempfile.mkdtemp(prefix="rcmvae-metrics-")
         atexit.register(shutil.rmtree, directory, ignore_errors=True)

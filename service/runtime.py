@@ -18,6 +18,7 @@ from rcmvae.provider import machine_providers
 from service.capture import CaptureBuffer
 from service.hotswap import BundleWatcher
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
+from service.orphan import ParentWatch
 from service.repeat import repeat
 from service.served import open_served
 from service.settings import Settings
@@ -25,6 +26,7 @@ from service.store import LazyStore
 
 # Collections of the oldest generation stop the event loop for hundreds of milliseconds.
 _GC_THRESHOLDS = (50_000, 20, 100)
+_PARENT_SECONDS = 1.0
 
 _log = logging.getLogger("bentoml.rcmvae")
 
@@ -72,6 +74,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
             for action, seconds in (
                 (runtime.bundles.refresh_in_thread, settings.poll_seconds),
                 (runtime.captures.flush, settings.capture_flush_seconds),
+                (ParentWatch().check, _PARENT_SECONDS),
             )
         ]
         try:
