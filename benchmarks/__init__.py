@@ -1,0 +1,1 @@
+"""The figures behind every claim, each one command."""
