@@ -42,7 +42,8 @@ class EverythingToApp:
 @bentoml.service(
     name="rcmvae",
     workers=settings.workers,
-    traffic={"timeout": settings.timeout_seconds},
+    # Ours comes first and answers in our form; BentoML keeps a timer until its own has passed.
+    traffic={"timeout": settings.timeout_seconds + 5},
     # Loopback unless --host says otherwise.
     http={"host": "127.0.0.1"},
     # Its metrics label by URL path, which is unbounded; ours are in service/metrics.py.

@@ -1,11 +1,12 @@
-"""What happens around every request: it is counted, timed, and never answered with a trace."""
+"""Around every request: counted, timed, ended at its deadline, never answered with a trace."""
 
+import asyncio
 import logging
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.problem import problem_of
+from service.problem import RequestRefused, problem_of, refusal
 
 _log = logging.getLogger("bentoml.rcmvae")
 
@@ -37,14 +38,27 @@ class EveryRequest:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_noting_status)
+            await self._within_deadline(scope, receive, send_noting_status)
         except Exception as error:
-            _log.exception("%s %s failed", scope["method"], _route(scope))
+            if not isinstance(error, RequestRefused):
+                _log.exception("%s %s failed", scope["method"], _route(scope))
             if status:  # too late for another answer: the server must cut the connection
                 raise
             await problem_of(error).response()(scope, receive, send_noting_status)
         finally:
             _count(scope, status, time.perf_counter() - start)
+
+    async def _within_deadline(self, scope: Scope, receive: Receive, send: Send) -> None:
+        seconds = scope["app"].state.runtime.settings.timeout_seconds
+        deadline = asyncio.timeout(seconds)
+        try:
+            async with deadline:
+                await self._app(scope, receive, send)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            expected = f"an answer within {seconds:g} s"
+            raise refusal(504, "deadline", "request", expected, "none yet") from None
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     threads: PositiveInt = Field(1, description="ONNX Runtime threads of each worker.")
     workers: PositiveInt = Field(1, description="Worker processes behind the one port.")
     timeout_seconds: PositiveFloat = Field(
-        60.0, description="BentoML's limit for one request, in seconds."
+        60.0, description="Limit for one request, its body included, in seconds."
     )
     capture: bool = Field(
         True, description="Keep inputs so that feedback can name a prediction by its id."

@@ -11,7 +11,7 @@ from service.settings import Settings
 from tests.service.app_client import AppClient, running_app
 from tests.service.bad_requests import ROW
 from tests.service.problems import assert_problem
-from tests.service.small_bundle import known_inputs
+from tests.service.small_bundle import known_inputs, publish_small
 
 
 def _predict(client: AppClient, count: int = 1) -> list[str]:
@@ -97,8 +97,6 @@ def test_label_is_kept_in_normal_form_c(client: AppClient, label: str) -> None:
 def test_store_away(settings: Settings) -> None:
     """Predictions go on; feedback says 503 and keeps its mouth shut about the address."""
     away = settings.model_copy(update={"store_url": "sqlite:////proc/nowhere/feedback.db"})
-    from tests.service.small_bundle import publish_small
-
     publish_small(away.models_dir, "v1")
     with running_app(away) as client:
         assert _predict(client)

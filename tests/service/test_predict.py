@@ -1,5 +1,6 @@
 """POST /predict against the predictor itself."""
 
+import asyncio
 import json
 import time
 
@@ -151,8 +152,6 @@ def test_charset_and_case_of_the_type_do_not_matter(shared_client: AppClient) ->
 
 def test_a_request_in_the_thread_does_not_stop_the_loop(client: AppClient) -> None:
     """While a slow large batch runs, the loop answers other requests."""
-    import asyncio
-
     served = client.runtime.bundles.current()
     original = served.predictor.predict
 

@@ -1,15 +1,22 @@
 """Whatever comes in, the answer is a problem that names the field; never a 500."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
+from starlette.requests import Request
 
-from tests.service.app_client import AppClient
+from service.body import read_body
+from service.problem import RequestRefused
+from service.settings import Settings
+from tests.service.app_client import AppClient, running_app
 from tests.service.bad_requests import BAD_REQUESTS, JSON, MAX_BODY_BYTES, BadRequest
 from tests.service.problems import assert_problem
+from tests.service.small_bundle import publish_small
 
 
 @pytest.mark.parametrize("bad", BAD_REQUESTS, ids=lambda bad: bad.name)
@@ -56,11 +63,9 @@ _document = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(max_examples=150, deadline=None)
 @given(_document | st.fixed_dictionaries({"items": _json | st.lists(_json)}), st.booleans())
 def test_no_document_is_a_500(shared_client: AppClient, document: object, to_predict: bool) -> None:
-    import json
-
     path = "/predict" if to_predict else "/feedback"
     response = shared_client.post(path, content=json.dumps(document).encode(), headers=JSON)
     assert response.status_code in {200, 202} or 400 <= response.status_code < 500
@@ -68,7 +73,7 @@ def test_no_document_is_a_500(shared_client: AppClient, document: object, to_pre
         assert_problem(response, response.status_code)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(max_examples=100, deadline=None)
 @given(st.binary(max_size=64), st.sampled_from(["uint8", "float32", "", "object"]))
 def test_no_octets_are_a_500(shared_client: AppClient, body: bytes, dtype: str) -> None:
     headers = {"content-type": "application/octet-stream"}
@@ -88,17 +93,26 @@ def test_a_bug_is_answered_without_its_trace(
     assert "inside" not in response.text
 
 
-def test_a_slow_body_is_given_up(client: AppClient, settings: object) -> None:
-    from service.body import read_body
-    from service.problem import RequestRefused
-
+def test_a_slow_body_is_given_up(client: AppClient) -> None:
     async def never() -> dict[str, object]:
         await asyncio.sleep(60)
         raise AssertionError("unreachable")
-
-    from starlette.requests import Request
 
     request = Request({"type": "http", "method": "POST", "headers": []}, never)
     with pytest.raises(RequestRefused) as refused:
         client.call(read_body(request, limit=10, timeout_seconds=0.01))
     assert refused.value.problem.status == 408
+
+
+def test_a_request_past_its_deadline_is_a_problem(settings: Settings) -> None:
+    """The body never comes, and may take longer to come than the request may take."""
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(30)
+
+    publish_small(settings.models_dir, "v1")
+    with running_app(settings.model_copy(update={"timeout_seconds": 0.05})) as client:
+        response = client.post("/predict", content=stalled(), headers=JSON)
+        assert_problem(response, 504, "request")
+        assert client.get("/livez").status_code == 200
