@@ -27,7 +27,9 @@ STORE = "sqlite:///var/feedback.db"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when it did what it says, 1 with a message on stderr when not."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # Ours is news; the exporter's every optimisation is not.
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("training").setLevel(logging.INFO)
     try:
         options.command(options)
     except RcmvaeError as error:
@@ -83,6 +85,7 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("--models", type=Path, default=MODELS, help="folder of the bundles")
     parser.add_argument("--version", help="the bundle to look into; the current one by default")
+    parser.add_argument("--pictures", type=Path, help="write the pictures there too, as PNG")
     parser.set_defaults(command=_report)
 
 
@@ -148,9 +151,12 @@ def _retrain(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from training.report import write_report  # noqa: PLC0415
+    from training.report import write_pictures, write_report  # noqa: PLC0415
 
-    print(write_report(RunFolder(options.run), options.models, options.version))
+    run = RunFolder(options.run)
+    print(write_report(run, options.models, options.version))
+    if options.pictures is not None:
+        write_pictures(run, options.models, options.version, options.pictures)
 
 
 def _print_figures(figures: dict[str, float]) -> None:

@@ -107,8 +107,6 @@ def _fit_epoch(state: FitState, tensors: Tensors, config: RunConfig, epoch: int)
     ]
     means = torch.tensor(np.array([[float(t) for t in step] for step in terms])).mean(dim=0)
     record = _record(epoch, means)
-    if not math.isfinite(record.loss):
-        raise Diverged(f"epoch {epoch}: expected a finite loss, got {record}; lower fit.peak_lr")
     state.epoch = epoch + 1
     state.history.append(record)
     return record
@@ -134,11 +132,22 @@ def _step(
 ) -> Terms:
     set_learning_rate(state.optimizer, one_cycle(progress, config.fit.peak_lr))
     terms = compute_terms(state, x, tensors, config, weights_at(progress, config.objective))
+    _require_finite(terms, progress * config.fit.epochs)
     state.optimizer.zero_grad(set_to_none=True)
     terms.loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.fit.clip)
     state.optimizer.step()
     return Terms(*(term.detach() for term in terms))
+
+
+def _require_finite(terms: Terms, epoch: float) -> None:
+    """Stop before a step spoils the weights: the last checkpoint stays good."""
+    if not math.isfinite(terms.loss.item()):
+        values = ", ".join(f"{name}={term.item():.4g}" for name, term in terms._asdict().items())
+        raise Diverged(
+            f"epoch {epoch:.2f}: expected a finite loss, got {values}; "
+            "check the inputs for NaN, or lower fit.peak_lr"
+        )
 
 
 def compute_terms(

@@ -63,12 +63,16 @@ def write_report(run: RunFolder, models: Path, version: str | None) -> Path:
         run: a finished run, for the curves.
         models: folder of the bundles.
         version: the bundle to look into; None for the current one.
+
+    Raises:
+        DataError: the folder holds no finished run.
+        BundleError: there is no such bundle, or it is damaged.
     """
     # A server or a CI job has no screen.
     mpl.use("Agg")
     bundle = load_bundle(models / version) if version else load_current(models)
-    findings = _find(bundle, json.loads(run.history.read_text(encoding="utf-8")))
-    figures = "".join(_figure(draw, caption, findings) for draw, caption in PICTURES)
+    findings = _find(bundle, read_history(run))
+    figures = "".join(_figure(_png(draw(findings)), caption) for draw, caption in PICTURES)
     rows = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{value:.4g}</td></tr>"
         for name, value in findings.evaluation.figures().items()
@@ -95,10 +99,25 @@ def _find(bundle: Bundle, history: list[dict[str, float]]) -> Findings:
     )
 
 
-def _figure(draw: Callable[[Findings], Figure], caption: str, findings: Findings) -> str:
+def write_pictures(run: RunFolder, models: Path, version: str | None, folder: Path) -> None:
+    """Write every picture of the report into a folder as PNG, named after what draws it."""
+    mpl.use("Agg")
+    bundle = load_bundle(models / version) if version else load_current(models)
+    findings = _find(bundle, read_history(run))
+    folder.mkdir(parents=True, exist_ok=True)
+    for draw, _ in PICTURES:
+        name = draw.__name__.removeprefix("draw_")
+        replace_file(folder / f"{name}.png", _png(draw(findings)))
+
+
+def _png(figure: Figure) -> bytes:
     content = io.BytesIO()
-    draw(findings).savefig(content, format="png", dpi=110, bbox_inches="tight")
-    encoded = base64.b64encode(content.getvalue()).decode()
+    figure.savefig(content, format="png", dpi=110, bbox_inches="tight")
+    return content.getvalue()
+
+
+def _figure(png: bytes, caption: str) -> str:
+    encoded = base64.b64encode(png).decode()
     return (
         f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{encoded}">'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
