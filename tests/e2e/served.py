@@ -127,6 +127,8 @@ def _lives(server: Server) -> bool:
 def _environment(folder: Path, settings: dict[str, str]) -> dict[str, str]:
     own = {
         "BENTOML_HOME": str(folder / "bentoml"),
+        # What a killed server leaves behind goes with the test's folder.
+        "TMPDIR": str(folder),
         "BENTOML_DO_NOT_TRACK": "True",
         "RCMVAE_MODELS_DIR": str(folder / "models"),
         "RCMVAE_STORE_URL": f"sqlite:///{folder / 'feedback.db'}",
