@@ -53,6 +53,9 @@ def machine_providers(*, require_cuda: bool) -> tuple[str, ...]:
         ProviderUnavailable: CUDA is required, and the session did not come up with it.
     """
     wanted = choose_providers(onnxruntime.get_available_providers(), require_cuda=require_cuda)
+    if CUDA in wanted:
+        # CUDA and cuDNN come as packages: no linker path leads to them.
+        onnxruntime.preload_dlls()
     session = onnxruntime.InferenceSession(_identity_graph(), providers=list(wanted))
     active = tuple(session.get_providers())
     require_active(active, require_cuda=require_cuda)

@@ -1,5 +1,6 @@
 """Choice of execution providers; this machine has no CUDA."""
 
+import onnxruntime
 import pytest
 
 from rcmvae.errors import ProviderUnavailable
@@ -29,3 +30,16 @@ def test_a_session_that_fell_back_is_refused() -> None:
 
 def test_this_machine_runs_a_session() -> None:
     assert CPU in machine_providers(require_cuda=False)
+
+
+def test_cuda_libraries_are_loaded_where_cuda_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU runtime without a GPU loads its libraries, then falls back or refuses."""
+    loaded: list[bool] = []
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: loaded.append(True))
+    # The CPU build of the runtime warns that it does not know CUDA, and goes on.
+    with pytest.warns(UserWarning, match=CUDA):
+        assert machine_providers(require_cuda=False) == (CPU,)
+    with pytest.warns(UserWarning, match=CUDA), pytest.raises(ProviderUnavailable, match=CUDA):
+        machine_providers(require_cuda=True)
+    assert loaded == [True, True]
