@@ -49,11 +49,42 @@ def read_checkpoint(path: Path, state: FitState) -> None:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        history = _read_history(metadata)
+        _require_shapes(state, tensors)
         _restore(state, tensors)
-        state.epoch = int(metadata["epoch"])
-        state.history = [EpochRecord(**record) for record in json.loads(metadata["history"])]
     except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise DataError(f"{path.name}: expected a checkpoint of this run, got {error}") from None
+    state.epoch, state.history = len(history), history
+
+
+def _read_history(metadata: dict[str, str]) -> list[EpochRecord]:
+    epoch, history = int(metadata["epoch"]), json.loads(metadata["history"])
+    if not isinstance(history, list) or len(history) != epoch:
+        raise ValueError(f"expected {epoch} records of epochs, got another history")
+    return [EpochRecord(**record) for record in history]
+
+
+def _require_shapes(state: FitState, tensors: dict[str, Tensor]) -> None:
+    """Counts and moments; the network checks its own, but an optimiser takes anything."""
+    expected = {_COUNTS: state.counts.shape}
+    if any(name.startswith(_OPTIMIZER) for name in tensors):
+        expected |= _moment_shapes(state)
+    actual = {n: t.shape for n, t in tensors.items() if not n.startswith(_NETWORK)}
+    odd = sorted(n for n in expected.keys() | actual if expected.get(n) != actual.get(n))
+    if odd:
+        raise ValueError(f"{odd[0]}: shape {expected.get(odd[0])}, not {actual.get(odd[0])}")
+
+
+def _moment_shapes(state: FitState) -> dict[str, torch.Size]:
+    """Names and shapes of AdamW's state once every parameter had a step."""
+    parameters = enumerate(state.network.parameters())
+    shapes = {f"{_OPTIMIZER}{index}": parameter.shape for index, parameter in parameters}
+    of_parameter = {
+        f"{name}/{moment}": shape
+        for name, shape in shapes.items()
+        for moment in ("exp_avg", "exp_avg_sq")
+    }
+    return of_parameter | {f"{name}/step": torch.Size() for name in shapes}
 
 
 def _network_tensors(state: FitState) -> dict[str, Tensor]:

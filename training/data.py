@@ -2,8 +2,11 @@
 
 import gzip
 import hashlib
+import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +141,7 @@ def _load_digits() -> Source:
 
 def _load_idx_folder(folder: Path) -> Source:
     train, test = (_load_idx_pair(folder, images, labels) for images, labels in _IDX_STEMS)
+    _require_same_shape(folder, train, test)
     count = int(max(train.y.max(), test.y.max())) + 1
     return _source(tuple(str(i) for i in range(count)), train, test)
 
@@ -150,6 +154,12 @@ def _load_idx_pair(folder: Path, images: str, labels: str) -> Examples:
             f"{folder.name}: expected n images and n labels, got shapes {x.shape} and {y.shape}"
         )
     return Examples((x.astype(np.float32) / 255.0)[:, None], y.astype(np.int64))
+
+
+def _require_same_shape(path: Path, train: Examples, test: Examples) -> None:
+    expected, actual = train.x.shape[1:], test.x.shape[1:]
+    if actual != expected:
+        raise DataError(f"{path.name}: expected test inputs of shape {expected}, got {actual}")
 
 
 def _find_idx(folder: Path, stem: str) -> Path:
@@ -170,25 +180,24 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path.name}: expected a readable file, got {error}") from None
     if len(raw) < 4 or raw[:3] != bytes((0, 0, _IDX_UINT8)):
         raise DataError(f"{path.name}: expected an IDX header of unsigned bytes, got {raw[:4]!r}")
     start = 4 + 4 * raw[3]
+    if len(raw) < start:
+        raise DataError(f"{path.name}: expected {raw[3]} axes in the header, got {len(raw)} bytes")
     shape = tuple(int(n) for n in np.frombuffer(raw[4:start], dtype=">u4"))
-    expected = start + int(np.prod(shape, dtype=np.int64))
-    if len(shape) != raw[3] or len(raw) != expected:
+    # Not numpy's product, which overflows in silence.
+    expected = start + math.prod(shape)
+    if len(raw) != expected:
         raise DataError(f"{path.name}: expected {expected} bytes for {shape}, got {len(raw)}")
     return np.frombuffer(raw, dtype=np.uint8, offset=start).reshape(shape)
 
 
 def _load_npz(path: Path) -> Source:
     """Arrays ``x`` (n, ...) and ``y`` (n,), and optionally ``x_test`` and ``y_test``."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path.name}: expected an NPZ without objects, got {error}") from None
+    arrays = _read_npz(path)
     if not {"x", "y"} <= arrays.keys():
         raise DataError(f"{path.name}: expected arrays x and y, got {sorted(arrays)}")
     names = np.unique(arrays["y"].astype(str))
@@ -196,14 +205,27 @@ def _load_npz(path: Path) -> Source:
     test = None
     if "x_test" in arrays and "y_test" in arrays:
         test = _npz_examples(path, arrays["x_test"], arrays["y_test"], names)
+        _require_same_shape(path, train, test)
     return _source(tuple(names.tolist()), train, test)
+
+
+def _read_npz(path: Path) -> dict[str, NDArray[np.generic]]:
+    try:
+        # Opened here, because numpy leaves a file open that turns out to be damaged.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    # A file of one array opens as that array, which is no context.
+    except (OSError, EOFError, ValueError, TypeError, BadZipFile, zlib.error) as error:
+        raise DataError(f"{path.name}: expected an NPZ without objects, got {error}") from None
 
 
 def _npz_examples(
     path: Path, x: NDArray[np.generic], y: NDArray[np.generic], names: NDArray[np.str_]
 ) -> Examples:
-    if len(x) != len(y) or not len(x) or x.ndim < 2:
+    if x.ndim < 2 or y.ndim != 1 or len(x) != len(y) or not len(x):
         raise DataError(f"{path.name}: expected n inputs and labels, got {x.shape} and {y.shape}")
+    if x.dtype.kind not in "buif":
+        raise DataError(f"{path.name}: expected x as real numbers, got {x.dtype}")
     scale = 255.0 if x.dtype == np.uint8 else 1.0
     values = x.astype(np.float32) / np.float32(scale)
     if not np.isfinite(values).all() or values.min() < 0.0 or values.max() > 1.0:

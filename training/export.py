@@ -23,6 +23,8 @@ from training.model.network import RcmVae
 
 TRACE_ROWS = 2
 
+_CHATTER = ("torch.onnx", "onnxscript", "onnx_ir")
+
 
 @dataclass(frozen=True, slots=True)
 class Parity:
@@ -93,15 +95,19 @@ def _export(module: nn.Module, name: str, inputs: dict[str, Tensor], outputs: li
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Silence what the exporter says of itself: no torchvision, its own deprecated calls."""
-    chatter = logging.getLogger("torch.onnx")
-    level = chatter.level
-    chatter.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r".*LeafSpec", category=FutureWarning)
-        warnings.filterwarnings("ignore", message=r".*axis name: N", category=UserWarning)
-        yield
-    chatter.setLevel(level)
+    """Silence what the exporter says of itself: its passes, no torchvision, deprecated calls."""
+    chatter = [logging.getLogger(name) for name in _CHATTER]
+    levels = [logger.level for logger in chatter]
+    for logger in chatter:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r".*LeafSpec", category=FutureWarning)
+            warnings.filterwarnings("ignore", message=r".*axis name: N", category=UserWarning)
+            yield
+    finally:
+        for logger, level in zip(chatter, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _cleaned(model: ModelProto, name: str) -> ModelProto:

@@ -3,7 +3,6 @@
 import base64
 import html
 import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,8 @@ from training.data import Dataset, load_dataset
 from training.encode import decode, encode, session_of
 from training.evaluate import Evaluation, evaluate, predict_all
 from training.run import RunFolder
+from training.run_io import read_history
+from training.state import EpochRecord
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;
@@ -48,7 +49,7 @@ class Findings:
     noise: PredictionBatch
     inverted: PredictionBatch
     evaluation: Evaluation
-    history: list[dict[str, float]]
+    history: list[EpochRecord]
 
     @property
     def truth(self) -> NDArray[np.str_]:
@@ -82,7 +83,7 @@ def write_report(run: RunFolder, models: Path, version: str | None) -> Path:
     return run.report
 
 
-def _find(bundle: Bundle, history: list[dict[str, float]]) -> Findings:
+def _find(bundle: Bundle, history: list[EpochRecord]) -> Findings:
     config = from_json(bundle.manifest.configuration)
     dataset = load_dataset(config.data, config.seed)
     predictor = Predictor.open(bundle)
@@ -134,7 +135,7 @@ def draw_curves(findings: Findings) -> Figure:
     figure, axes = _canvas(4)
     names = ("reconstruction", "effective_channels", "channel_agreement", "label_agreement")
     for axis, name in zip(axes, names, strict=True):
-        axis.plot([record[name] for record in findings.history])
+        axis.plot([getattr(record, name) for record in findings.history])
         axis.set_title(name.replace("_", " "), fontsize=10)
         axis.set_xlabel("epoch")
     return figure

@@ -10,7 +10,7 @@ from training.checkpoint import read_checkpoint, replace_file
 from training.config import RunConfig, from_json, to_json
 from training.data import Dataset, load_dataset
 from training.run import RunFolder
-from training.state import FitState, new_state
+from training.state import EpochRecord, FitState, new_state
 
 
 def open_run(path: Path, config: RunConfig) -> RunFolder:
@@ -36,7 +36,7 @@ def read_config(run: RunFolder) -> RunConfig:
     """
     try:
         return from_json(json.loads(run.config.read_text(encoding="utf-8")))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"{run.path.name}: expected a run, got {error}") from None
 
 
@@ -50,6 +50,19 @@ def record_history(run: RunFolder, state: FitState) -> None:
     """Write one record per epoch."""
     records = [asdict(record) for record in state.history]
     replace_file(run.history, json.dumps(records, indent=1).encode())
+
+
+def read_history(run: RunFolder) -> list[EpochRecord]:
+    """One record per epoch of a finished run.
+
+    Raises:
+        DataError: the folder holds no finished run.
+    """
+    try:
+        records = json.loads(run.history.read_text(encoding="utf-8"))
+        return [EpochRecord(**record) for record in records]
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
+        raise DataError(f"{run.path.name}: expected the history of a run, got {error}") from None
 
 
 def read_run(run: RunFolder) -> tuple[RunConfig, Dataset, FitState]:
