@@ -44,8 +44,8 @@ class Parity:
 
     @property
     def worst(self) -> float:
-        """The largest of them."""
-        return max(self.responsibilities, self.latent, self.features, self.reconstruction)
+        """The largest of them; no number where one of them is none."""
+        return _largest(self.responsibilities, self.latent, self.features, self.reconstruction)
 
 
 class _Decoding(nn.Module):
@@ -138,7 +138,7 @@ def measure_parity(
     responsibilities = by_torch.logits.softmax(dim=1).numpy()
     return Parity(
         _difference(responsibilities, by_onnx.responsibilities()),
-        max(
+        _largest(
             _difference(by_torch.mu.numpy(), by_onnx.mu),
             _difference(by_torch.logvar.numpy(), by_onnx.logvar),
         ),
@@ -149,6 +149,11 @@ def measure_parity(
 
 def _difference(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     return float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
+
+
+def _largest(*values: float) -> float:
+    # Python's max would lose a NaN that does not come first.
+    return float(np.max(values))
 
 
 def require_parity(parity: Parity, bound: float) -> None:

@@ -40,12 +40,27 @@ def draw_picture(encoded: Encoded, centres: NDArray[np.float64]) -> Picture:
         centres: mean features of every channel, (K, F).
     """
     anchor = _place(centres)
+    return Picture(anchor, SPREAD * _gap(anchor) * _plane(encoded.latent))
+
+
+def _gap(anchor: NDArray[np.float64]) -> float:
+    """Median distance to the nearest other anchor; 1 where there is no other."""
+    if len(anchor) < 2:
+        return 1.0
     gaps = squareform(pdist(anchor))
     np.fill_diagonal(gaps, np.inf)
-    axes = PCA(n_components=2, random_state=0).fit(encoded.latent)
-    scale = np.sqrt(np.maximum(axes.explained_variance_, 1e-12))
-    gap = float(np.median(gaps.min(axis=1)))
-    return Picture(anchor, SPREAD * gap * (axes.components_ / scale[:, None]).T)
+    return float(np.median(gaps.min(axis=1)))
+
+
+def _plane(latent: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The latents' first two principal axes at unit variance, (d, 2); one axis where d is 1."""
+    count = min(2, latent.shape[1])
+    axes = PCA(n_components=count, random_state=0).fit(latent)
+    plane = np.zeros((latent.shape[1], 2))
+    plane[:, :count] = (
+        axes.components_ / np.sqrt(np.maximum(axes.explained_variance_, 1e-12))[:, None]
+    ).T
+    return plane
 
 
 def _place(centres: NDArray[np.float64]) -> NDArray[np.float64]:

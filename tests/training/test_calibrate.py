@@ -1,0 +1,192 @@
+"""Calibration: the temperature, the densities, and where the conformal samples come from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.spatial.distance import mahalanobis
+
+from rcmvae.label_map import LabelMap, ownership_score
+from training.calibrate import (
+    Judged,
+    calibrate,
+    channel_means,
+    fit_feature_density,
+    fit_temperature,
+    ownership_left_out,
+)
+from training.config import CalibrationConfig
+from training.data import NO_LABEL
+from training.encode import Encoded, softmax
+
+TAU = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
+CONFIG = CalibrationConfig(alpha=0.05)
+
+
+def drawn_labels(
+    seed: int, temperature: float, count: int = 400
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Logits, and labels drawn as if the right temperature were the one given."""
+    rng = np.random.default_rng(seed)
+    logits = 4.0 * rng.normal(size=(count, 3))
+    probability = softmax(logits / temperature) @ TAU
+    label = (rng.random(count) > probability[:, 0]).astype(np.int64)
+    return logits, label
+
+
+def loss_at(temperature: float, logits: NDArray[np.float64], label: NDArray[np.int64]) -> float:
+    weights = np.exp(logits / temperature)
+    probability = (weights / weights.sum(axis=1, keepdims=True)) @ TAU
+    return float(-np.log(probability[np.arange(len(label)), label]).mean())
+
+
+@given(seed=st.integers(0, 999), temperature=st.sampled_from([0.5, 1.0, 3.0]))
+@settings(max_examples=15, deadline=None)
+def test_temperature_is_no_worse_than_any_on_a_grid(seed: int, temperature: float) -> None:
+    logits, label = drawn_labels(seed, temperature)
+    fitted = fit_temperature(logits, label, TAU)
+    assert 1 / 8 <= fitted <= 8
+    best = min(loss_at(t, logits, label) for t in np.geomspace(1 / 8, 8, 200))
+    assert loss_at(fitted, logits, label) <= best + 1e-5
+
+
+def test_temperature_finds_the_one_that_drew_the_labels() -> None:
+    for true in (0.5, 2.0):
+        assert fit_temperature(*drawn_labels(0, true, 20_000), TAU) == pytest.approx(true, rel=0.2)
+
+
+def test_temperature_sees_labelled_inputs_alone() -> None:
+    logits, label = drawn_labels(1, 2.0)
+    fitted = fit_temperature(logits, label, TAU)
+    more = np.concatenate([logits, 9 * logits])
+    none = np.full_like(label, NO_LABEL)
+    assert fit_temperature(more, np.concatenate([label, none]), TAU) == pytest.approx(fitted)
+    assert fit_temperature(logits, none, TAU) == 1.0
+
+
+def encoded(seed: int, count: int = 300) -> Encoded:
+    """Features around one centre per channel; the last channel of four is never the best."""
+    rng = np.random.default_rng(seed)
+    channel = rng.integers(0, 3, count)
+    logits = np.eye(4, dtype=np.float32)[channel] * 5
+    spread = rng.normal(size=(count, 6)) @ rng.normal(size=(6, 6))
+    features = (spread + 10 * np.eye(4, 6)[channel]).astype(np.float32)
+    mu = rng.normal(size=(count, 4, 2)).astype(np.float32)
+    return Encoded(logits, mu, np.zeros_like(mu), features)
+
+
+def test_channel_means_fall_back_to_the_overall_mean() -> None:
+    stream = encoded(0)
+    means = channel_means(stream)
+    own = stream.features[stream.channel == 1].astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(means[1], own)
+    np.testing.assert_allclose(means[3], stream.features.astype(np.float64).mean(axis=0))
+
+
+def test_feature_density_is_the_mahalanobis_distance_of_scipy() -> None:
+    stream = encoded(0, 5000)
+    density = fit_feature_density(stream)
+    residual = stream.features - density.means[stream.channel]
+    inverse = np.linalg.inv(np.cov(residual, rowvar=False, bias=True))
+    expected = [mahalanobis(r, np.zeros(6), inverse) ** 2 for r in residual[:20]]
+    actual = density.distance(stream.features[:20], stream.channel[:20])
+    # Shrinkage and floor are small with 5000 inputs, and not nothing.
+    np.testing.assert_allclose(actual, expected, rtol=0.15)
+
+
+def test_feature_density_survives_features_that_never_vary() -> None:
+    stream = encoded(0)
+    still = replace(stream, features=stream.features * np.array([1, 1, 1, 0, 0, 0], np.float32))
+    density = fit_feature_density(still)
+    strange = still.features[:5] + np.array([0, 0, 0, 1, 1, 1], np.float32)
+    far = density.distance(strange, still.channel[:5])
+    assert np.isfinite(far).all()
+    assert (far > density.distance(still.features[:5], still.channel[:5])).all()
+
+
+def a_map(seed: int = 0, labels: tuple[str, ...] = ("a", "b"), per_label: int = 4) -> LabelMap:
+    rng = np.random.default_rng(seed)
+    columns = np.repeat(np.arange(len(labels)), per_label)
+    return LabelMap(
+        labels=labels,
+        contributions=softmax(3 * rng.normal(size=(len(columns), 5))),
+        contribution_labels=columns,
+        ids=tuple(f"train-{i}" for i in range(len(columns))),
+        alpha0=0.1,
+    )
+
+
+def judged(labels: int, count: int = 30, unlabelled: int = 6) -> Judged:
+    rng = np.random.default_rng(9)
+    label = np.arange(count) % labels
+    label[count - unlabelled :] = NO_LABEL
+    return Judged(3 * rng.normal(size=(count, 5)), label, rng.random(count))
+
+
+def test_held_out_samples_are_the_scores_of_held_out_inputs() -> None:
+    label_map, inputs = a_map(), judged(2)
+    calibration = calibrate(inputs, label_map, 2.0, CONFIG)
+    assert calibration.owned_source == "held_out"
+    assert (calibration.alpha, calibration.temperature) == (0.05, 2.0)
+    np.testing.assert_allclose(calibration.fused, np.sort(inputs.fused), err_msg="labels or not")
+    r = softmax(inputs.logits[:24] / 2.0)
+    owned = np.sort(ownership_score(r, label_map.tau))
+    np.testing.assert_allclose(calibration.owned, owned)
+    probability = (r @ label_map.tau)[np.arange(24), inputs.label[:24]]
+    np.testing.assert_allclose(calibration.label_set, np.sort(1.0 - probability))
+
+
+def brute_leave_one_out(label_map: LabelMap, temperature: float) -> list[tuple[float, float]]:
+    """Ownership and label-set score of every example, the map made anew without it."""
+    scores = []
+    for i, column in enumerate(label_map.contribution_labels):
+        counts = np.zeros((5, len(label_map.labels)))
+        for j, (row, other) in enumerate(
+            zip(label_map.contributions, label_map.contribution_labels, strict=True)
+        ):
+            if j != i:
+                counts[:, other] += row
+        tau = (counts + label_map.alpha0) / (counts + label_map.alpha0).sum(axis=1, keepdims=True)
+        r = softmax(np.log(label_map.contributions[i : i + 1]) / temperature)
+        scores.append((float(ownership_score(r, tau)[0]), float(1.0 - (r @ tau)[0, column])))
+    return scores
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5, 3.0])
+def test_leave_one_out_samples_are_those_of_maps_made_anew(temperature: float) -> None:
+    label_map = a_map()
+    config = replace(CONFIG, owned_source="leave_one_out")
+    calibration = calibrate(judged(2), label_map, temperature, config)
+    assert calibration.owned_source == "leave_one_out"
+    expected = np.sort(np.array(brute_leave_one_out(label_map, temperature)), axis=0)
+    np.testing.assert_allclose(calibration.owned, expected[:, 0], atol=1e-9)
+    np.testing.assert_allclose(calibration.label_set, expected[:, 1], atol=1e-9)
+
+
+def test_without_any_held_out_label_it_falls_back_and_says_so() -> None:
+    label_map = a_map()
+    unlabelled = judged(2, unlabelled=30)
+    calibration = calibrate(unlabelled, label_map, 1.0, CONFIG)
+    assert calibration.owned_source == "leave_one_out"
+    assert len(calibration.owned) == len(label_map.ids)
+    assert len(calibration.fused) == 30
+
+
+def test_a_label_without_held_out_inputs_joins_by_leaving_one_out() -> None:
+    label_map = a_map(labels=("a", "b", "new"))
+    calibration = calibrate(judged(2), label_map, 1.0, CONFIG)
+    joined = np.array(brute_leave_one_out(label_map, 1.0))[8:]
+    assert len(calibration.owned) == len(calibration.label_set) == 24 + 4
+    for sample, column in ((calibration.owned, 0), (calibration.label_set, 1)):
+        for score in joined[:, column]:
+            assert np.isclose(sample, score, atol=1e-9).any()
+
+
+def test_ownership_left_out_of_a_lone_example_is_that_of_an_empty_map() -> None:
+    label_map = a_map(labels=("a",), per_label=1)
+    two = label_map.with_label("b")
+    scores = ownership_left_out(two, two.contributions)
+    np.testing.assert_allclose(scores, 1.0 - 0.5 * two.contributions.max(axis=1))

@@ -1,0 +1,191 @@
+"""The training loop: it learns, resumes where it was stopped, and is loud about nonsense."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from rcmvae.errors import DataError, Diverged
+from tests.training.tiny import SETTINGS, TinyRun, set_flags, tiny_config, tiny_dataset
+from training.checkpoint import write_checkpoint
+from training.config import RunConfig
+from training.data import Dataset, Examples
+from training.fit import fit, one_cycle, update_counts
+from training.state import FitState, new_state
+from training.threads import free_cores, thread_count
+
+ROOT = Path(__file__).parents[2]
+SHORT = tiny_config("fit.epochs=4", "fit.checkpoint_epochs=1")
+
+
+def assert_same(first: FitState, second: FitState) -> None:
+    mine, theirs = first.network.state_dict(), second.network.state_dict()
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    assert torch.equal(first.counts, second.counts)
+    assert first.history == second.history
+
+
+def stop_after(epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the loop be interrupted after so many checkpoints, as by Ctrl-C."""
+    left = [epochs]
+
+    def write(path: Path, state: FitState) -> None:
+        write_checkpoint(path, state)
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.fit.write_checkpoint", write)
+
+
+def test_the_tiny_run_learned(tiny: TinyRun) -> None:
+    metrics = tiny.bundle.manifest.metrics
+    assert metrics["golden_accuracy"] > 0.85
+
+
+@pytest.mark.parametrize("stopped_after", [1, 3])
+def test_a_stopped_run_continues_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_after: int
+) -> None:
+    unbroken = fit(tiny_dataset(), SHORT, quiet=True)
+    checkpoint = tmp_path / "checkpoint"
+    with monkeypatch.context() as patch:
+        stop_after(stopped_after, patch)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tiny_dataset(), SHORT, checkpoint, quiet=True)
+    torch.manual_seed(12345)  # whatever came in between has no say
+    continued = fit(tiny_dataset(), SHORT, checkpoint, quiet=True)
+    assert_same(continued, unbroken)
+    assert [record.epoch for record in continued.history] == [0, 1, 2, 3]
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    first = fit(tiny_dataset(), SHORT, checkpoint, quiet=True)
+    before = checkpoint.read_bytes()
+    assert_same(fit(tiny_dataset(), SHORT, checkpoint, quiet=True), first)
+    assert checkpoint.read_bytes() == before
+
+
+def test_weights_depend_on_the_seed_alone() -> None:
+    config = tiny_config("fit.epochs=1")
+    first, again = (fit(tiny_dataset(), config, quiet=True) for _ in range(2))
+    assert_same(first, again)
+    other = fit(tiny_dataset(), replace(config, seed=1), quiet=True)
+    assert not torch.equal(
+        first.network.encoder.channel_head.weight, other.network.encoder.channel_head.weight
+    )
+
+
+def with_nan(dataset: Dataset) -> Dataset:
+    x = dataset.unlabelled.copy()
+    x[7, 0, 3, 3] = np.nan
+    return replace(dataset, unlabelled=x)
+
+
+def test_a_nan_in_the_data_stops_the_run(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    with pytest.raises(Diverged, match=r"epoch 0\.\d+: expected a finite loss, got .*nan"):
+        fit(with_nan(tiny_dataset()), SHORT, checkpoint, quiet=True)
+    assert not checkpoint.exists()
+
+
+def test_an_absurd_learning_rate_stops_the_run(tmp_path: Path) -> None:
+    config = tiny_config("fit.peak_lr=1e30", "fit.epochs=6", "fit.checkpoint_epochs=1")
+    with pytest.raises(Diverged, match=r"lower fit\.peak_lr"):
+        fit(tiny_dataset(), config, tmp_path / "checkpoint", quiet=True)
+
+
+def test_a_damaged_checkpoint_stops_the_run(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").write_bytes(b"no checkpoint")
+    with pytest.raises(DataError, match="expected a checkpoint of this run"):
+        fit(tiny_dataset(), SHORT, tmp_path / "checkpoint", quiet=True)
+
+
+def test_neither_calibration_nor_test_inputs_are_touched() -> None:
+    dataset = tiny_dataset()
+    poison = Examples(np.full_like(dataset.test.x[:3], np.nan), np.zeros(3, dtype=np.int64))
+    blind = replace(dataset, density=poison, calibration=poison, test=poison)
+    config = tiny_config("fit.epochs=1")
+    assert_same(fit(blind, config, quiet=True), fit(dataset, config, quiet=True))
+
+
+def test_progress_goes_to_stderr_unless_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    config = tiny_config("fit.epochs=1")
+    fit(tiny_dataset(), config, quiet=True)
+    assert capfd.readouterr() == ("", "")
+    fit(tiny_dataset(), config)
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert "fit: 100%" in shown.err
+    assert "loss=" in shown.err
+
+
+@given(progress=st.floats(0, 1), peak=st.floats(1e-6, 1.0))
+def test_one_cycle_is_positive_and_never_above_its_peak(progress: float, peak: float) -> None:
+    assert 0.0 < one_cycle(progress, peak) <= peak * 1.001 + 1e-15
+
+
+def test_one_cycle_rises_from_a_25th_then_falls_to_a_thousandth() -> None:
+    rates = [one_cycle(p, 1.0) for p in np.linspace(0, 1, 401)]
+    top = int(np.argmax(rates))
+    assert top == 100
+    assert rates[0] == pytest.approx(0.04)
+    assert rates[-1] == pytest.approx(1e-3)
+    assert all(np.diff(rates[: top + 1]) > 0)
+    assert all(np.diff(rates[top:]) < 0)
+    assert np.abs(np.diff(rates)).max() < 0.02, "no jump"
+
+
+def test_counts_decay_and_stand_in_units_of_labelled_examples() -> None:
+    config: RunConfig = tiny_config()
+    state = new_state(tiny_dataset(), config)
+    owned = torch.zeros(2, 30)
+    owned[0, 4] = owned[1, 5] = 1.0
+    label = torch.tensor([3, 3])
+    scaled = update_counts(state, owned, label, config)
+    assert scaled.sum().item() == pytest.approx(45.0)
+    assert scaled[4, 3].item() == scaled[5, 3].item() == pytest.approx(22.5)
+    update_counts(state, owned, label, config)
+    assert state.counts[4, 3].item() == pytest.approx(1.98)
+
+
+def test_threads_follow_the_free_cores_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    for load, expected in ((0.2, 8), (2.6, 5), (7.9, 1), (99.0, 1)):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        assert (free_cores(), thread_count(0), thread_count(3)) == (expected, expected, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_a_killed_process_continues_to_the_same_weights(tiny: TinyRun, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "training", "train", str(run), *set_flags(SETTINGS)]
+    checkpoint = run / "checkpoint.safetensors"
+    first = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 90
+        while not checkpoint.exists() and first.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    assert first.returncode == -signal.SIGKILL, "it was killed on its way"
+    assert checkpoint.exists()
+    assert not (run / "history.json").exists()
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    continued, unbroken = load_file(checkpoint), load_file(tiny.run.checkpoint)
+    assert continued.keys() == unbroken.keys()
+    for name, tensor in unbroken.items():
+        torch.testing.assert_close(continued[name], tensor, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,66 @@
+"""The 2-D picture."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from training.encode import Encoded
+from training.picture import SPREAD, draw_picture
+
+
+def clouds(channels: int, count: int = 200, latent: int = 3) -> tuple[Encoded, NDArray[np.float64]]:
+    """Channels whose mean features come in pairs: 0 and 1 are alike, 2 and 3, and so on."""
+    rng = np.random.default_rng(0)
+    centres = 20 * np.eye(channels)[np.arange(channels) // 2] + 0.1 * rng.normal(
+        size=(channels, channels)
+    )
+    channel = np.arange(count) % channels
+    logits = np.eye(channels, dtype=np.float32)[channel]
+    mu = rng.normal(size=(count, channels, latent)).astype(np.float32)
+    features = centres[channel].astype(np.float32)
+    return Encoded(logits, mu, np.zeros_like(mu), features), centres
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 16])
+def test_anchors_lie_in_the_frame_and_apart(channels: int) -> None:
+    encoded, centres = clouds(channels)
+    picture = draw_picture(encoded, centres)
+    assert picture.anchor.shape == (channels, 2)
+    assert np.abs(picture.anchor).max() <= 1.0
+    assert len(np.unique(picture.anchor, axis=0)) == channels
+    position = picture.position(encoded)
+    assert position.shape == (200, 2)
+    assert np.isfinite(position).all()
+
+
+def test_alike_channels_lie_beside_each_other() -> None:
+    encoded, centres = clouds(16)
+    anchor = draw_picture(encoded, centres).anchor
+    distance = np.linalg.norm(anchor[:, None] - anchor[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    nearest = distance.argmin(axis=1)
+    assert (nearest // 2 == np.arange(16) // 2).mean() >= 0.8
+
+
+def test_inputs_lie_around_the_anchor_of_their_channel() -> None:
+    encoded, centres = clouds(16, 1600)
+    picture = draw_picture(encoded, centres)
+    offset = picture.position(encoded) - picture.anchor[encoded.channel]
+    distance = np.linalg.norm(picture.anchor[:, None] - picture.anchor[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    gap = float(np.median(distance.min(axis=1)))
+    np.testing.assert_allclose(offset.std(axis=0), SPREAD * gap, rtol=0.1)
+
+
+def test_the_picture_is_the_same_every_time() -> None:
+    first, second = (draw_picture(*clouds(8)) for _ in range(2))
+    np.testing.assert_array_equal(first.anchor, second.anchor)
+    np.testing.assert_array_equal(first.plane, second.plane)
+
+
+def test_a_latent_of_one_dimension_spreads_along_one_axis() -> None:
+    encoded, centres = clouds(8, latent=1)
+    picture = draw_picture(encoded, centres)
+    offset = picture.position(encoded) - picture.anchor[encoded.channel]
+    assert offset[:, 0].std() > 0
+    assert (offset[:, 1] == 0).all()
