@@ -13,6 +13,14 @@ from rcmvae.errors import BundleDamaged
 
 Sample = tuple[float, ...]
 
+_TIE = 1e-6
+"""Scores in [0, 1] that are nearer to each other than this are taken as equal.
+
+Where routing saturates, many inputs share one score. The graph computes it in float32 and the
+sample may be computed in float64; without this the rounding would make the common score look
+stranger than all its equals. A tie can only raise a p-value, so the guarantee stays.
+"""
+
 
 class Calibration(BaseModel):
     """Temperature, Dirichlet floor, and the three calibration samples in ascending order.
@@ -71,11 +79,11 @@ class PValues:
 
     def owned(self, responsibility: NDArray[np.floating]) -> NDArray[np.float64]:
         """p-values of question 2 for ownership scores of any shape."""
-        return conformal_p_values(self._owned, responsibility)
+        return conformal_p_values(self._owned, responsibility.astype(np.float64) - _TIE)
 
     def labels(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
         """p-values of every label for probabilities of any shape."""
-        return conformal_p_values(self._label_set, 1.0 - probabilities)
+        return conformal_p_values(self._label_set, 1.0 - probabilities.astype(np.float64) - _TIE)
 
 
 def parse_calibration(content: bytes) -> Calibration:

@@ -1,14 +1,20 @@
 """The label map on disk: `counts.safetensors`."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from rcmvae.bundle import Bundle, write_tensors
 from rcmvae.bundle.manifest import CALIBRATION, COUNTS
 from rcmvae.calibration import parse_calibration
 from rcmvae.errors import BundleDamaged
 from rcmvae.label_map import LabelMap
+
+_IDS = TypeAdapter(tuple[str, ...])
 
 
 def write_counts(label_map: LabelMap) -> bytes:
@@ -25,23 +31,55 @@ def read_label_map(bundle: Bundle) -> LabelMap:
     """The label map of a bundle.
 
     Raises:
-        BundleDamaged: arrays or ids are missing or do not fit each other.
+        BundleDamaged: arrays or ids are missing, do not fit each other, or are no evidence.
     """
     calibration = parse_calibration(bundle.read(CALIBRATION))
-    arrays, metadata = bundle.arrays(COUNTS), bundle.metadata(COUNTS)
-    try:
-        label_map = LabelMap(
-            labels=bundle.manifest.labels,
-            contributions=arrays["contributions"].astype(np.float64),
-            contribution_labels=arrays["contribution_labels"].astype(np.int64),
-            ids=tuple(json.loads(metadata["ids"])),
-            alpha0=calibration.alpha0,
-        )
-        counts = label_map.counts
-    except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise BundleDamaged("counts", COUNTS, f"arrays do not fit: {error}") from None
-    if len(label_map.ids) != len(label_map.contributions):
-        raise BundleDamaged("counts", COUNTS, "as many ids as contributions expected")
-    if not np.allclose(counts, arrays["counts"], atol=1e-9):
-        raise BundleDamaged("counts", COUNTS, "counts are not the sum of the contributions")
+    arrays, manifest = bundle.arrays(COUNTS), bundle.manifest
+    ids = _read_ids(bundle.metadata(COUNTS))
+    channels, labels = manifest.num_channels, len(manifest.labels)
+    label_map = LabelMap(
+        labels=manifest.labels,
+        contributions=_tensor(arrays, "contributions", np.float64, (len(ids), channels)),
+        contribution_labels=_tensor(arrays, "contribution_labels", np.int64, (len(ids),)),
+        ids=ids,
+        alpha0=calibration.alpha0,
+    )
+    _check_evidence(label_map)
+    counts = _tensor(arrays, "counts", np.float64, (channels, labels))
+    if not np.allclose(label_map.counts, counts, atol=1e-9):
+        raise _damage("counts: expected the sum of the contributions, got another")
     return label_map
+
+
+def _read_ids(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    try:
+        ids = _IDS.validate_json(metadata.get("ids", ""), strict=True)
+    except ValidationError:
+        raise _damage("metadata ids: expected a JSON list of texts, got something else") from None
+    if len(set(ids)) != len(ids):
+        raise _damage("metadata ids: expected distinct texts, got one twice")
+    return ids
+
+
+def _tensor(
+    arrays: Mapping[str, NDArray[Any]], name: str, dtype: type[np.generic], shape: tuple[int, ...]
+) -> NDArray[Any]:
+    array = arrays.get(name)
+    if array is None:
+        raise _damage(f"{name}: expected a tensor, found none")
+    if array.dtype != np.dtype(dtype) or array.shape != shape:
+        expected = f"{np.dtype(dtype)} of shape {shape}"
+        raise _damage(f"{name}: expected {expected}, got {array.dtype} of shape {array.shape}")
+    return array
+
+
+def _check_evidence(label_map: LabelMap) -> None:
+    rows, columns = label_map.contributions, label_map.contribution_labels
+    if not (np.isfinite(rows) & (rows >= 0.0)).all():
+        raise _damage("contributions: expected finite values of at least 0, got others")
+    if not ((columns >= 0) & (columns < len(label_map.labels))).all():
+        raise _damage(f"contribution_labels: expected 0 to {len(label_map.labels) - 1}, got others")
+
+
+def _damage(detail: str) -> BundleDamaged:
+    return BundleDamaged("counts", COUNTS, detail)

@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import ModelProto, compose, helper, numpy_helper, parser
+from onnx import ModelProto, ValueInfoProto, compose, helper, numpy_helper, parser
 
-from rcmvae.bundle.manifest import ENCODER
+from rcmvae.bundle.manifest import DECODER, ENCODER, SCORES, TAU
 from rcmvae.errors import BundleDamaged
 from rcmvae.label_map import LabelMap, expected_entropy
 from rcmvae.ood import FUSED_NAMES, LOG_FLOOR, SCORE_NAMES, FeatureDensity, FusedDensity
@@ -24,31 +24,34 @@ OPSET = 20
 IR_VERSION = 10
 
 _MISFITS = (
-    DecodeError,
-    KeyError,
     ValueError,
     onnx.checker.ValidationError,
     onnx.shape_inference.InferenceError,
     parser.ParseError,
 )
 
-SERVED_OUTPUTS = (
-    "responsibilities",
-    "channel",
-    "probabilities",
-    "total",
-    "aleatoric",
-    "channel_ambiguity",
-    "label_map_ignorance",
-    "responsibility",
-    "scores",
-    "fused",
-    "position",
-)
+_OUTPUTS: Mapping[str, tuple[str, ...]] = {
+    ENCODER: ("logits", "mu", "logvar", "features"),
+    TAU: (
+        "responsibilities",
+        "channel",
+        "probabilities",
+        "total",
+        "aleatoric",
+        "channel_ambiguity",
+        "label_map_ignorance",
+        "responsibility",
+    ),
+    DECODER: ("reconstruction",),
+    SCORES: ("scores", "fused", "position"),
+}
+
+SERVED_OUTPUTS = (*_OUTPUTS[TAU], *_OUTPUTS[SCORES])
 
 _HEADER = f'<ir_version: {IR_VERSION}, opset_import: ["": {OPSET}]>'
 
 # Entropies of rows of tau do not depend on the input, so the graph holds them as constants.
+# The total is the sum of its parts, as in float32 it would miss that sum by up to 1e-5.
 _TAU_TEXT = """
 tau (float[N, {channels}] logits) => (
     float[N, {channels}] responsibilities, int64[N] channel, float[N, {labels}] probabilities,
@@ -65,13 +68,14 @@ tau (float[N, {channels}] logits) => (
     weighted = Mul (probabilities, logarithm)
     negative = ReduceSum <keepdims = 0> (weighted, last)
     raw_total = Neg (negative)
-    total = Max (raw_total, zero)
     conditional = MatMul (responsibilities, row_entropy)
     aleatoric = MatMul (responsibilities, row_expected_entropy)
-    raw_ambiguity = Sub (total, conditional)
+    raw_ambiguity = Sub (raw_total, conditional)
     channel_ambiguity = Max (raw_ambiguity, zero)
     raw_ignorance = Sub (conditional, aleatoric)
     label_map_ignorance = Max (raw_ignorance, zero)
+    epistemic = Add (channel_ambiguity, label_map_ignorance)
+    total = Add (aleatoric, epistemic)
     owned_by_channel = Mul (responsibilities, row_peak)
     owned = ReduceMax <keepdims = 0> (owned_by_channel, last)
     responsibility = Sub (one, owned)
@@ -242,43 +246,86 @@ def served_graph(graphs: Graphs, outputs: Sequence[str]) -> bytes:
     Raises:
         BundleDamaged: the graphs do not fit each other.
     """
+    encoder = _parse(ENCODER, graphs.encoder)
+    parts = {
+        ENCODER: encoder,
+        TAU: _parse(TAU, graphs.tau),
+        "selection": _selection(encoder),
+        DECODER: _parse(DECODER, graphs.decoder),
+        SCORES: _parse(SCORES, graphs.scores),
+    }
+    _check_fit(parts)
     try:
-        encoder, tau, decoder, scores = (
-            onnx.load_from_string(part)
-            for part in (graphs.encoder, graphs.tau, graphs.decoder, graphs.scores)
-        )
-        joined = _join([encoder, tau, _selection(encoder), decoder, scores], outputs)
+        joined = _join(parts, outputs)
         onnx.checker.check_model(joined, full_check=True)
     except _MISFITS as error:
-        raise BundleDamaged("graph", ENCODER, f"graphs do not join: {error}") from None
+        raise _damage(ENCODER, f"graphs do not join: {error}") from None
     return bytes(joined.SerializeToString())
+
+
+def _parse(file: str, content: bytes) -> ModelProto:
+    """One graph of the bundle, of the operator set and with the outputs of the format."""
+    try:
+        model = onnx.load_from_string(content)
+    except DecodeError:
+        raise _damage(file, "expected a ModelProto, got other bytes") from None
+    # Joined graphs share one operator set, and another one may mean something else by a name.
+    versions = {o.version for o in model.opset_import if o.domain in {"", "ai.onnx"}}
+    if versions != {OPSET}:
+        raise _damage(file, f"expected operator set {OPSET}, got {sorted(versions)}")
+    missing = set(_OUTPUTS[file]) - {output.name for output in model.graph.output}
+    if missing:
+        raise _damage(file, f"expected outputs {_OUTPUTS[file]}, found no {min(missing)}")
+    return model
+
+
+def _damage(file: str, detail: str) -> BundleDamaged:
+    return BundleDamaged("graph", file, detail)
 
 
 def _selection(encoder: ModelProto) -> ModelProto:
     """The small graph that picks the latent of the best channel for the decoder."""
-    mu = next((output for output in encoder.graph.output if output.name == "mu"), None)
-    if mu is None:
-        raise ValueError("expected an output mu, found none")
-    shape = mu.type.tensor_type.shape.dim
+    mu = next(output for output in encoder.graph.output if output.name == "mu")
+    shape = _signature(mu)[1]
     if len(shape) != 3:
-        raise ValueError(f"expected mu of shape (N, K, d), got {len(shape)} axes")
-    text = _SELECT_TEXT.format(channels=shape[1].dim_value, latent=shape[2].dim_value)
+        raise _damage(ENCODER, f"expected mu of shape (N, K, d), got {len(shape)} axes")
+    text = _SELECT_TEXT.format(channels=shape[1], latent=shape[2])
     return parser.parse_model(_HEADER + text)
 
 
-def _join(parts: Sequence[ModelProto], outputs: Sequence[str]) -> ModelProto:
+def _check_fit(parts: Mapping[str, ModelProto]) -> None:
+    """Refuse a part whose inputs are not what the parts before it say they return.
+
+    The checker would pass them: joined, only the first part keeps its declared inputs.
+    """
+    known = {value.name: _signature(value) for value in parts[ENCODER].graph.input}
+    if known.keys() != {"x"}:
+        raise _damage(ENCODER, f"expected one input x, got {sorted(known)}")
+    for file, part in parts.items():
+        for value in part.graph.input:
+            actual, expected = _signature(value), known.get(value.name)
+            if actual != expected:
+                raise _damage(file, f"input {value.name}: expected {expected}, got {actual}")
+        known |= {value.name: _signature(value) for value in part.graph.output}
+
+
+def _signature(value: ValueInfoProto) -> tuple[int, tuple[int, ...]]:
+    """Element type and shape of a tensor; an axis of free length is 0."""
+    tensor = value.type.tensor_type
+    return tensor.elem_type, tuple(axis.dim_value for axis in tensor.shape.dim)
+
+
+def _join(parts: Mapping[str, ModelProto], outputs: Sequence[str]) -> ModelProto:
     """Put graphs one after another; tensors of the same public name are the same tensor."""
     private = [
-        compose.add_prefix(
-            part, f"{part.graph.name}/", rename_inputs=False, rename_outputs=False
-        ).graph
-        for part in parts
+        compose.add_prefix(part, f"{file}/", rename_inputs=False, rename_outputs=False).graph
+        for file, part in parts.items()
     ]
     known = {o.name: o for graph in private for o in graph.output}
     joined = helper.make_graph(
         [node for graph in private for node in graph.node],
         "served",
-        [value for value in private[0].input if value.name == "x"],
+        private[0].input,
         [known[name] for name in outputs],
         [initializer for graph in private for initializer in graph.initializer],
     )

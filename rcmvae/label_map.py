@@ -79,13 +79,14 @@ class LabelMap:
         Args:
             contributions: (m, K), non-negative.
             labels: m names that are in the map.
-            ids: m distinct ids.
+            ids: m ids; of an id that comes twice the first counts.
 
         Raises:
             UnknownLabel: a label is not in the map.
         """
         known = set(self.ids)
-        fresh = [i for i, name in enumerate(ids) if name not in known]
+        first = {name: i for i, name in reversed(list(enumerate(ids)))}
+        fresh = sorted(i for name, i in first.items() if name not in known)
         columns = np.array([self.index(labels[i]) for i in fresh], dtype=np.int64)
         return replace(
             self,
@@ -122,7 +123,7 @@ def expected_entropy(counts: NDArray[np.float64], alpha0: float) -> NDArray[np.f
     a = counts + alpha0
     total = a.sum(axis=-1)
     value: NDArray[np.float64] = psi(total + 1.0) - (a * psi(a + 1.0)).sum(axis=-1) / total
-    return value
+    return np.maximum(value, 0.0)  # rounding may say otherwise where one label has all mass
 
 
 def leave_one_out(
@@ -178,7 +179,7 @@ def claim_channels(
             f"got none among {label_map.num_channels}: refit with more channels"
         )
     usage = np.where(free, responsibilities.mean(axis=0), -1.0)
-    order = np.argsort(-usage)[:most]
+    order = np.argsort(-usage, kind="stable")[:most]
     return np.asarray(order[(usage[order] >= 0.1) | (np.arange(order.size) == 0)])
 
 

@@ -93,10 +93,15 @@ class Predictor:
         """Run two sizes, so that no request pays for an allocation, and check what comes back."""
         self._warm_run(1)
         batch = self._warm_run(WARM_ROWS)
-        expected = (WARM_ROWS, len(self.manifest.labels)), (WARM_ROWS, self.manifest.num_channels)
-        actual = batch.probabilities.shape, batch.responsibilities.shape
-        if actual != expected:
-            raise BundleDamaged("shape", TAU, f"expected {expected}, got {actual}")
+        columns = (
+            (TAU, batch.probabilities, len(self.manifest.labels)),
+            (TAU, batch.responsibilities, self.manifest.num_channels),
+            (SCORES, batch.scores, len(self._score_names)),
+        )
+        for file, array, count in columns:
+            if array.shape != (WARM_ROWS, count):
+                detail = f"expected {(WARM_ROWS, count)}, got {array.shape}"
+                raise BundleDamaged("shape", file, detail)
 
     def _warm_run(self, rows: int) -> PredictionBatch:
         signature = self.manifest.input
