@@ -53,6 +53,8 @@ def require_gate(parent: Bundle, candidate: Bundle, config: GateConfig) -> GateR
         raise GateRefused("golden set: expected the parent's, byte for byte, got another")
     golden = read_golden(parent.read(GOLDEN))
     known = golden.y != NO_LABEL
+    if not known.any():
+        raise GateRefused("golden set: expected labelled inputs to judge by, got none")
     truth = np.array(parent.manifest.labels)[golden.y[known]]
     before = _right(parent, golden.x[known], truth)
     after = _right(candidate, golden.x[known], truth)
@@ -77,7 +79,7 @@ def _require_classes(
     after: NDArray[np.bool_],
     config: GateConfig,
 ) -> None:
-    for label in np.unique(truth):
+    for label in np.unique(truth).tolist():
         own = truth == label
         allowed = max(1.0, config.class_drop * float(own.sum()))
         lost = int(before[own].sum()) - int(after[own].sum())

@@ -18,7 +18,7 @@ from typing import Literal
 from rcmvae.bundle import Bundle, BundleDraft, load_current, move_pointer, stage_bundle
 from rcmvae.bundle.manifest import InputSignature
 from rcmvae.counts import read_label_map
-from rcmvae.errors import BundleConflict, GateRefused
+from rcmvae.errors import BundleConflict, ClaimLost, GateRefused
 from rcmvae.feedback import Claim, FeedbackRecord, FeedbackStore
 from training.gate import GateConfig, GateResult, require_gate
 from training.relabel import Correction, correction_of, relabel
@@ -67,6 +67,8 @@ def retrain(
 
     Raises:
         GateRefused: the candidate is worse; its feedback is rejected with the reason.
+        ClaimLost: the job took longer than its lease and another one has the feedback now; nothing
+            was promoted, unless the lease ended right after that.
         NoFreeChannel: a new label needs a refit with more channels; its feedback is queued again.
         BundleConflict: other publishers won the race too often; the feedback is queued again.
     """
@@ -77,10 +79,8 @@ def retrain(
     started = time.perf_counter()
     try:
         return _apply(models, store, claim, _maker(store, method), gate, started)
-    except GateRefused as error:
-        refused = [record.feedback_id for record in claim.records]
-        store.reject(claim.token, refused, f"gate: {error}")
-        raise
+    except (GateRefused, ClaimLost):
+        raise  # what was refused is rejected already, and what is lost is another's
     except Exception:
         store.release(claim.token)
         raise
@@ -124,8 +124,16 @@ def _apply(
         return RetrainResult(
             parent.version, None, tuple(done), rejected, None, time.perf_counter() - started
         )
-    parent, candidate, seen = _promote(models, parent, waiting, make, gate)
     applied = tuple(correction.feedback_id for correction in waiting)
+
+    def renew() -> None:
+        store.renew(claim.token, LEASE)
+
+    try:
+        parent, candidate, seen = _promote(models, parent, waiting, make, gate, renew)
+    except GateRefused as error:
+        store.reject(claim.token, applied, f"gate: {error}")
+        raise
     store.mark_applied(claim.token, applied, candidate.version)
     seconds = time.perf_counter() - started
     return RetrainResult(
@@ -139,11 +147,16 @@ def _promote(
     corrections: Sequence[Correction],
     make: Maker,
     gate: GateConfig,
+    renew: Callable[[], None],
 ) -> tuple[Bundle, Bundle, GateResult]:
-    """Make, gate and promote a candidate, again from the new parent where the pointer moved."""
+    """Make, gate and promote a candidate, again from the new parent where the pointer moved.
+
+    ``renew`` stands right before the promotion: a job that lost its claim promotes nothing.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         candidate = stage_bundle(models, make(parent, corrections))
         seen = require_gate(parent, candidate, gate)
+        renew()
         try:
             move_pointer(models, parent.version, candidate.version)
         except BundleConflict:
