@@ -12,6 +12,7 @@ from rcmvae.decision import conformal_p_values, smallest_alpha
 from rcmvae.errors import BundleDamaged
 
 Sample = tuple[float, ...]
+OwnedSource = Literal["held_out", "leave_one_out", "mixed"]
 
 _TIE = 1e-6
 """Scores in [0, 1] that are nearer to each other than this are taken as equal.
@@ -31,8 +32,9 @@ class Calibration(BaseModel):
         alpha: false-alarm rate that a request gets when it names none.
         free_mass: a channel with less labelled mass than this, in examples, is free.
         score_names: names of the columns of the graph's ``scores`` output.
-        owned_source: where the sample of question 2 comes from: held-out labelled inputs, or the
-            leave-one-out scores of the labelled examples themselves.
+        owned_source: where the sample of question 2 comes from: held-out labelled inputs; the
+            leave-one-out scores of the labelled examples themselves; or both, where a label that
+            was added later has no held-out input.
         fused: fused scores of held-out inputs, no labels needed (question 1).
         owned: ownership scores of inputs of known labels (question 2).
         label_set: 1 - p(y|x) of the true label (LAC; Sadinle, Lei and Wasserman 2019).
@@ -45,7 +47,7 @@ class Calibration(BaseModel):
     alpha: Annotated[float, Field(gt=0.0, lt=1.0)]
     free_mass: Annotated[float, Field(gt=0.0)]
     score_names: tuple[str, ...]
-    owned_source: Literal["held_out", "leave_one_out"]
+    owned_source: OwnedSource
     fused: Annotated[Sample, Field(min_length=1)]
     owned: Annotated[Sample, Field(min_length=1)]
     label_set: Annotated[Sample, Field(min_length=1)]
@@ -77,9 +79,9 @@ class PValues:
         """p-values of question 1 for fused scores of any shape."""
         return conformal_p_values(self._fused, fused)
 
-    def owned(self, responsibility: NDArray[np.floating]) -> NDArray[np.float64]:
+    def owned(self, unowned: NDArray[np.floating]) -> NDArray[np.float64]:
         """p-values of question 2 for ownership scores of any shape."""
-        return conformal_p_values(self._owned, responsibility.astype(np.float64) - _TIE)
+        return conformal_p_values(self._owned, unowned.astype(np.float64) - _TIE)
 
     def labels(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
         """p-values of every label for probabilities of any shape."""

@@ -18,6 +18,7 @@ from rcmvae.bundle.manifest import DECODER, ENCODER, SCORES, TAU
 from rcmvae.errors import BundleDamaged
 from rcmvae.label_map import LabelMap, expected_entropy
 from rcmvae.ood import FUSED_NAMES, LOG_FLOOR, SCORE_NAMES, FeatureDensity, FusedDensity
+from rcmvae.ownership import OWNERSHIP_TEMPERATURE
 from rcmvae.uncertainty import entropy
 
 OPSET = 20
@@ -41,6 +42,7 @@ _OUTPUTS: Mapping[str, tuple[str, ...]] = {
         "channel_ambiguity",
         "label_map_ignorance",
         "responsibility",
+        "unowned",
     ),
     DECODER: ("reconstruction",),
     SCORES: ("scores", "fused", "position"),
@@ -56,7 +58,7 @@ _TAU_TEXT = """
 tau (float[N, {channels}] logits) => (
     float[N, {channels}] responsibilities, int64[N] channel, float[N, {labels}] probabilities,
     float[N] total, float[N] aleatoric, float[N] channel_ambiguity,
-    float[N] label_map_ignorance, float[N] responsibility)
+    float[N] label_map_ignorance, float[N] responsibility, float[N] unowned)
 <float zero = {{0.0}}, float one = {{1.0}}, float tiny = {{1e-30}}, int64[1] last = {{1}}>
 {{
     tempered = Div (logits, temperature)
@@ -76,9 +78,13 @@ tau (float[N, {channels}] logits) => (
     label_map_ignorance = Max (raw_ignorance, zero)
     epistemic = Add (channel_ambiguity, label_map_ignorance)
     total = Add (aleatoric, epistemic)
-    owned_by_channel = Mul (responsibilities, row_peak)
-    owned = ReduceMax <keepdims = 0> (owned_by_channel, last)
-    responsibility = Sub (one, owned)
+    sure = Mul (responsibilities, row_peak)
+    surest = ReduceMax <keepdims = 0> (sure, last)
+    responsibility = Sub (one, surest)
+    softened = Div (logits, ownership_temperature)
+    soft_responsibilities = Softmax <axis = 1> (softened)
+    owned = MatMul (soft_responsibilities, ownership)
+    unowned = Sub (one, owned)
 }}
 """
 
@@ -155,12 +161,15 @@ scores (float[N, {shape}] x, float[N, {channels}, {latent}] mu,
 """
 
 
-def tau_graph(label_map: LabelMap, temperature: float) -> ModelProto:
+def tau_graph(
+    label_map: LabelMap, temperature: float, ownership: NDArray[np.float64]
+) -> ModelProto:
     """`tau.onnx`: from channel logits to label probabilities and uncertainty, without torch.
 
     Args:
         label_map: evidence and floor.
         temperature: divides the logits, > 0.
+        ownership: how far labels speak for each channel, within [0, 1], (K,).
     """
     tau = label_map.tau
     spread = expected_entropy(label_map.counts, label_map.alpha0)
@@ -171,6 +180,8 @@ def tau_graph(label_map: LabelMap, temperature: float) -> ModelProto:
         "row_entropy": entropy(tau),
         "row_expected_entropy": spread,
         "row_peak": tau.max(axis=1),
+        "ownership": ownership,
+        "ownership_temperature": np.array(OWNERSHIP_TEMPERATURE),
     }
     return _model(text, constants)
 

@@ -135,13 +135,13 @@ def leave_one_out(
         label_map: a map of n examples.
         responsibilities: r(x_i) of the same examples in the same order, (n, K).
     """
-    counts = label_map.counts
-    without = np.broadcast_to(counts, (len(label_map.ids), *counts.shape)).copy()
-    rows = np.arange(len(label_map.ids))
-    without[rows, :, label_map.contribution_labels] -= label_map.contributions
-    tau = posterior_mean(np.maximum(without, 0.0), label_map.alpha0)
-    predicted: NDArray[np.float64] = np.einsum("nk,nkc->nc", responsibilities, tau)
-    return predicted
+    a = label_map.counts + label_map.alpha0
+    own = label_map.contributions
+    # tau without i is (a - own_i onehot(y_i)) / (A - own_i): one product, and one column mended.
+    share = responsibilities / (a.sum(axis=1) - own)
+    predicted: NDArray[np.float64] = share @ a
+    predicted[np.arange(len(own)), label_map.contribution_labels] -= (share * own).sum(axis=1)
+    return np.maximum(predicted, 0.0)
 
 
 def free_channels(label_map: LabelMap, free_mass: float) -> NDArray[np.bool_]:
@@ -183,9 +183,9 @@ def claim_channels(
     return np.asarray(order[(usage[order] >= 0.1) | (np.arange(order.size) == 0)])
 
 
-def ownership_score(
+def responsibility_score(
     responsibilities: NDArray[np.floating], tau: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Score of question 2: 1 - max_k (r_k max_y tau_{k,y}), (N,), higher is less owned."""
+    """The score 1 - max_k (r_k max_y tau_{k,y}), (N,): high where no channel is sure of a label."""
     owned: NDArray[np.float64] = (responsibilities * tau.max(axis=1)).max(axis=1)
     return 1.0 - owned

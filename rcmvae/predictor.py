@@ -35,7 +35,7 @@ class Predictor:
         self.calibration = calibration
         self._session = session
         self._p_values = PValues(calibration)
-        self._score_names = (*calibration.score_names, "responsibility", "fused")
+        self._score_names = (*calibration.score_names, "responsibility", "unowned", "fused")
         self.active_providers: tuple[str, ...] = tuple(session.get_providers())
 
     @classmethod
@@ -79,9 +79,11 @@ class Predictor:
                 out["label_map_ignorance"],
             ),
             score_names=self._score_names,
-            scores=np.column_stack([out["scores"], out["responsibility"], out["fused"]]),
+            scores=np.column_stack(
+                [out["scores"], out["responsibility"], out["unowned"], out["fused"]]
+            ),
             p_familiar=self._p_values.familiar(out["fused"]),
-            p_owned=self._p_values.owned(out["responsibility"]),
+            p_owned=self._p_values.owned(out["unowned"]),
             label_p_values=self._p_values.labels(out["probabilities"]),
         )
 

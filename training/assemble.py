@@ -11,6 +11,7 @@ from safetensors.torch import save
 
 from rcmvae.bundle import BundleDraft, InputSignature, Lineage, write_tensors
 from rcmvae.bundle.manifest import (
+    CHANNELS,
     DECODER,
     ENCODER,
     GOLDEN,
@@ -21,12 +22,19 @@ from rcmvae.bundle.manifest import (
 from rcmvae.graph import Graphs, scores_graph, tau_graph
 from rcmvae.label_map import LabelMap, posterior_mean
 from rcmvae.ood import FUSED_NAMES, FusedDensity, fit_fused_density
+from training.affinity import channel_affinity
 from training.augment import views
 from training.calibrate import fit_feature_density, fit_temperature
 from training.config import RunConfig, to_json
 from training.data import NO_LABEL, Dataset, Examples
-from training.draft import Foundation, thumbnails, write_draft, write_golden
-from training.encode import encode, run_served, session_of
+from training.draft import (
+    Foundation,
+    thumbnails,
+    write_affinity,
+    write_draft,
+    write_golden,
+)
+from training.encode import Encoded, encode, run_served, session_of
 from training.export import export_decoder, export_encoder, measure_parity, require_parity
 from training.model.network import RcmVae
 from training.picture import draw_picture
@@ -62,7 +70,8 @@ def assemble(
     parity = measure_parity(network, encoder, decoder, dataset.unlabelled[:PARITY_INPUTS])
     require_parity(parity, config.calibration.parity)
     label_map = build_label_map(network, dataset, config, ids)
-    graphs = _fit_graphs(encoder, decoder, dataset, config, label_map)
+    stream = encode(session_of(encoder), dataset.unlabelled[:DENSITY_INPUTS])
+    graphs = _fit_graphs(encoder, decoder, stream, dataset, config, label_map)
     temperature = _temperature(graphs.encoder, dataset.density, label_map)
     foundation = Foundation(
         signature=InputSignature(shape=dataset.shape),
@@ -73,6 +82,7 @@ def assemble(
             ENCODER: graphs.encoder,
             DECODER: graphs.decoder,
             SCORES: graphs.scores,
+            CHANNELS: write_affinity(channel_affinity(stream)),
             GOLDEN: write_golden(dataset.calibration),
             LATENT_MAP: _reference_points(graphs, dataset),
             WEIGHTS: bytes(save(network.state_dict())),
@@ -112,13 +122,18 @@ def _temperature(encoder: bytes, held_out: Examples, label_map: LabelMap) -> flo
 
 
 def _fit_graphs(
-    encoder: bytes, decoder: bytes, dataset: Dataset, config: RunConfig, label_map: LabelMap
+    encoder: bytes,
+    decoder: bytes,
+    stream: Encoded,
+    dataset: Dataset,
+    config: RunConfig,
+    label_map: LabelMap,
 ) -> Graphs:
     """Fit the densities and write `scores.onnx`, first with an open fused density, then fitted."""
-    stream = encode(session_of(encoder), dataset.unlabelled[:DENSITY_INPUTS])
     density = fit_feature_density(stream)
     picture = draw_picture(stream, density.means)
-    tau = tau_graph(label_map, 1.0).SerializeToString()
+    # The scores do not depend on the label map: any ownership will do.
+    tau = tau_graph(label_map, 1.0, np.zeros(label_map.num_channels)).SerializeToString()
 
     def with_fused(fused: FusedDensity) -> Graphs:
         model = scores_graph(

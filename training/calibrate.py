@@ -12,14 +12,55 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.covariance import LedoitWolf
 
-from rcmvae.calibration import Calibration, ascending
-from rcmvae.label_map import LabelMap, leave_one_out, ownership_score
+from rcmvae.calibration import Calibration, OwnedSource, ascending
+from rcmvae.label_map import LabelMap, leave_one_out
 from rcmvae.ood import SCORE_NAMES, FeatureDensity, whitener
+from rcmvae.ownership import OWNERSHIP_TEMPERATURE, channel_ownership, ownership_score
 from training.config import CalibrationConfig
 from training.data import NO_LABEL
 from training.encode import Encoded, softmax
 
 _TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Ownable:
+    """What question 2 depends on.
+
+    Attributes:
+        label_map: evidence of the channels.
+        affinity: of the channels, (K, K); no label has a part in it.
+        free_mass: evidence at which a channel is half owned.
+    """
+
+    label_map: LabelMap
+    affinity: NDArray[np.float64]
+    free_mass: float
+
+    @property
+    def ownership(self) -> NDArray[np.float64]:
+        """How far labels speak for each channel, (K,)."""
+        return channel_ownership(self.affinity, self.label_map.evidence, self.free_mass)
+
+    def score(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Scores of question 2 for channel logits (n, K)."""
+        return ownership_score(softmax(logits / OWNERSHIP_TEMPERATURE), self.ownership)
+
+    def score_left_out(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Scores of the map's own examples at ``rows``, each without its own evidence."""
+        own = self.label_map.contributions[rows]
+        soft = tempered(own, OWNERSHIP_TEMPERATURE)
+        evidence = self.label_map.evidence
+        scores = [
+            ownership_score(
+                soft[[i]],
+                channel_ownership(
+                    self.affinity, np.maximum(evidence - own[i], 0.0), self.free_mass
+                ),
+            )[0]
+            for i in range(len(rows))
+        ]
+        return np.asarray(scores, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +83,9 @@ def fit_temperature(
 ) -> float:
     """The temperature under which p(y|x) = softmax(a/T) tau fits labelled inputs best.
 
-    Guo et al. 2017, with the label map between logits and labels. Bounded to [1/8, 8]; 1 where
-    no input carries a label.
+    Guo et al. 2017, with the label map between logits and labels. Bounded to [1, 8]: where the few
+    held-out labels are all right, the likelihood would sharpen without end. 1 where no input
+    carries a label.
 
     Args:
         logits: (n, K).
@@ -59,7 +101,7 @@ def fit_temperature(
         return float(-np.log(probability[np.arange(known.sum()), label[known]] + _TINY).mean())
 
     bound = float(np.log(8.0))
-    found = minimize_scalar(negative_log_likelihood, bounds=(-bound, bound), method="bounded")
+    found = minimize_scalar(negative_log_likelihood, bounds=(0.0, bound), method="bounded")
     return float(np.exp(found.x))
 
 
@@ -85,72 +127,70 @@ def fit_feature_density(encoded: Encoded) -> FeatureDensity:
 
 
 def calibrate(
-    judged: Judged, label_map: LabelMap, temperature: float, config: CalibrationConfig
+    judged: Judged, ownable: Ownable, temperature: float, config: CalibrationConfig
 ) -> Calibration:
     """Collect the three conformal samples.
 
     Args:
         judged: held-out inputs that neither the fit nor the densities have seen.
-        label_map: the final map.
+        ownable: the final map, and the channels' affinity.
         temperature: divides the logits.
         config: which source question 2 uses, and the default alpha.
     """
+    label_map = ownable.label_map
+    source: OwnedSource = "leave_one_out"
     known = judged.label != NO_LABEL
-    held_out = config.owned_source == "held_out" and bool(known.any())
-    owned, label_set = _from_map(label_map, temperature)
-    if held_out:
-        owned, label_set = _from_held_out(judged, label_map, temperature, known)
+    stand_in = np.ones(len(label_map.ids), dtype=bool)
+    sample = _Sample(np.empty(0), np.empty(0))
+    if config.owned_source == "held_out" and known.any():
+        sample = _held_out_sample(judged, ownable, temperature)
+        stand_in = ~np.isin(label_map.contribution_labels, judged.label[known])
+        source = "mixed" if stand_in.any() else "held_out"
+    own = _left_out_sample(ownable, temperature, stand_in)
     return Calibration(
         temperature=temperature,
         alpha0=label_map.alpha0,
         alpha=config.alpha,
         free_mass=config.free_mass,
         score_names=SCORE_NAMES,
-        owned_source="held_out" if held_out else "leave_one_out",
+        owned_source=source,
         fused=ascending(judged.fused),
-        owned=ascending(owned),
-        label_set=ascending(label_set),
+        owned=ascending(np.concatenate([sample.owned, own.owned])),
+        label_set=ascending(np.concatenate([sample.label_set, own.label_set])),
     )
 
 
-def _from_held_out(
-    judged: Judged, label_map: LabelMap, temperature: float, known: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ownership and label-set scores of held-out inputs, joined by labels that have none there.
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Scores of question 2, and of the prediction sets, of the same inputs."""
 
-    A label that was added later has no held-out input. Its own examples stand in, each judged by
-    the map without it.
+    owned: NDArray[np.float64]
+    label_set: NDArray[np.float64]
+
+
+def _held_out_sample(judged: Judged, ownable: Ownable, temperature: float) -> _Sample:
+    """Scores of the held-out inputs that carry a label."""
+    known = judged.label != NO_LABEL
+    probability = softmax(judged.logits[known] / temperature) @ ownable.label_map.tau
+    right = probability[np.arange(len(probability)), judged.label[known]]
+    return _Sample(ownable.score(judged.logits[known]), 1.0 - right)
+
+
+def _left_out_sample(ownable: Ownable, temperature: float, chosen: NDArray[np.bool_]) -> _Sample:
+    """Scores of the map's own examples, each judged by the map without it.
+
+    They stand in for held-out inputs: of all labels where none can be spared, and of a label that
+    was added later.
     """
-    r = softmax(judged.logits[known] / temperature)
-    tau = label_map.tau
-    probability = (r @ tau)[np.arange(len(r)), judged.label[known]]
-    absent = ~np.isin(label_map.contribution_labels, judged.label[known])
-    owned, label_set = _from_map(label_map, temperature, absent)
-    return (
-        np.concatenate([ownership_score(r, tau), owned]),
-        np.concatenate([1.0 - probability, label_set]),
-    )
-
-
-def _from_map(
-    label_map: LabelMap, temperature: float, rows: NDArray[np.bool_] | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Leave-one-out ownership and label-set scores of the map's own examples (or some of them)."""
-    chosen = np.ones(len(label_map.ids), dtype=bool) if rows is None else rows
-    # Contributions are responsibilities at temperature one; tempering a distribution is a power.
-    tempered = label_map.contributions ** (1.0 / temperature)
-    r = tempered / np.maximum(tempered.sum(axis=1, keepdims=True), _TINY)
+    label_map = ownable.label_map
+    r = tempered(label_map.contributions, temperature)
     without = leave_one_out(label_map, r)
-    probability = without[np.arange(len(r)), label_map.contribution_labels]
-    return ownership_left_out(label_map, r)[chosen], 1.0 - probability[chosen]
+    right = without[np.arange(len(r)), label_map.contribution_labels]
+    return _Sample(ownable.score_left_out(np.flatnonzero(chosen)), 1.0 - right[chosen])
 
 
-def ownership_left_out(
-    label_map: LabelMap, responsibilities: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Ownership score of every example under the map without it, (n,)."""
-    scores = [
-        ownership_score(responsibilities[i : i + 1], label_map.withdraw([name]).tau)[0]
-        for i, name in enumerate(label_map.ids)
-    ]
-    return np.asarray(scores)
+def tempered(responsibilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Responsibilities at another temperature, (n, K): a power of them, renormalised."""
+    power = responsibilities ** (1.0 / temperature)
+    scaled: NDArray[np.float64] = power / np.maximum(power.sum(axis=1, keepdims=True), _TINY)
+    return scaled

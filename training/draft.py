@@ -25,6 +25,7 @@ from rcmvae.bundle import (
 )
 from rcmvae.bundle.manifest import (
     CALIBRATION,
+    CHANNELS,
     COUNTS,
     DECODER,
     ENCODER,
@@ -35,12 +36,11 @@ from rcmvae.bundle.manifest import (
     TAU,
     WEIGHTS,
 )
-from rcmvae.calibration import Calibration, PValues
 from rcmvae.counts import write_counts
-from rcmvae.decision import Decision, decide
+from rcmvae.errors import BundleDamaged
 from rcmvae.graph import Graphs, tau_graph
-from rcmvae.label_map import LabelMap, ownership_score
-from training.calibrate import Judged, calibrate
+from rcmvae.label_map import LabelMap
+from training.calibrate import Judged, Ownable, calibrate
 from training.config import CalibrationConfig
 from training.data import NO_LABEL, Examples
 from training.encode import run_served, softmax
@@ -70,7 +70,7 @@ class Foundation:
     temperature: float
 
 
-FOUNDATION_FILES = (ENCODER, DECODER, SCORES, GOLDEN, LATENT_MAP, WEIGHTS)
+FOUNDATION_FILES = (ENCODER, DECODER, SCORES, CHANNELS, GOLDEN, LATENT_MAP, WEIGHTS)
 
 
 def foundation_of(bundle: Bundle, temperature: float) -> Foundation:
@@ -101,6 +101,23 @@ def read_golden(content: bytes) -> Examples:
     return Examples(arrays["x"], arrays["label"])
 
 
+def write_affinity(affinity: NDArray[np.float64]) -> bytes:
+    """Content of `channels.safetensors`."""
+    return write_tensors({"affinity": affinity})
+
+
+def read_affinity(content: bytes) -> NDArray[np.float64]:
+    """Affinity of the channels, (K, K).
+
+    Raises:
+        BundleDamaged: it is no safetensors file, or holds no affinity.
+    """
+    affinity = read_arrays(CHANNELS, content).get("affinity")
+    if affinity is None:
+        raise BundleDamaged("channels", CHANNELS, "affinity: expected a tensor, found none")
+    return np.asarray(affinity, dtype=np.float64)
+
+
 def write_draft(
     foundation: Foundation,
     label_map: LabelMap,
@@ -117,10 +134,11 @@ def write_draft(
         lineage: where this bundle comes from.
         metrics: what is known beside the figures on the golden set.
     """
-    tau = tau_graph(label_map, foundation.temperature).SerializeToString()
-    golden = read_golden(foundation.contents[GOLDEN])
-    judged = _judge(foundation, tau, golden)
-    calibration = calibrate(judged, label_map, foundation.temperature, config)
+    ownable = Ownable(label_map, read_affinity(foundation.contents[CHANNELS]), config.free_mass)
+    graph = tau_graph(label_map, foundation.temperature, ownable.ownership)
+    tau = graph.SerializeToString()
+    judged = _judge(foundation, tau, read_golden(foundation.contents[GOLDEN]))
+    calibration = calibrate(judged, ownable, foundation.temperature, config)
     created = datetime.now(UTC)
     draft = BundleDraft(
         bundle_version=new_version(created, lineage.parent_version),
@@ -131,14 +149,14 @@ def write_draft(
         latent_dim=foundation.latent_dim,
         lineage=lineage,
         configuration=foundation.configuration,
-        metrics={**metrics, **golden_metrics(judged, label_map, calibration)},
+        metrics={**metrics, **golden_metrics(judged, label_map, foundation.temperature)},
         libraries=_library_versions(),
         contents={
             **foundation.contents,
             TAU: tau,
             CALIBRATION: calibration.model_dump_json(indent=1).encode(),
             COUNTS: write_counts(label_map),
-            LATENT_MAP: _relabelled_picture(foundation, label_map),
+            LATENT_MAP: _relabelled_picture(foundation, ownable),
         },
     )
     card = write_model_card(draft, calibration, label_map)
@@ -153,31 +171,26 @@ def _judge(foundation: Foundation, tau: bytes, golden: Examples) -> Judged:
     return Judged(logits, golden.y, fused)
 
 
-def golden_metrics(
-    judged: Judged, label_map: LabelMap, calibration: Calibration
-) -> dict[str, float]:
-    """Figures on the golden set: accuracy and false alarms of the inputs with a known label."""
+def golden_metrics(judged: Judged, label_map: LabelMap, temperature: float) -> dict[str, float]:
+    """Accuracy on the golden inputs with a label.
+
+    False alarms are not among the figures: these inputs are the calibration sample themselves.
+    """
     known = judged.label != NO_LABEL
-    r = softmax(judged.logits[known] / calibration.temperature)
-    right = (r @ label_map.tau).argmax(axis=1) == judged.label[known]
-    judge = PValues(calibration)
-    owned = judge.owned(ownership_score(r, label_map.tau))
-    decisions = decide(judge.familiar(judged.fused[known]), owned, calibration.alpha)
-    alarms = sum(decision is not Decision.KNOWN for decision in decisions)
-    count = int(known.sum())
+    predicted = (softmax(judged.logits[known] / temperature) @ label_map.tau).argmax(axis=1)
+    right = predicted == judged.label[known]
     return {
-        "golden_labelled": float(count),
-        "golden_accuracy": float(right.mean()) if count else 0.0,
-        "golden_false_alarms": alarms / count if count else 0.0,
+        "golden_labelled": float(right.size),
+        "golden_accuracy": float(right.mean()) if right.size else 0.0,
     }
 
 
-def _relabelled_picture(foundation: Foundation, label_map: LabelMap) -> bytes:
-    """The picture's ownership scores under this map; its positions stay."""
+def _relabelled_picture(foundation: Foundation, ownable: Ownable) -> bytes:
+    """The picture's labels and ownership scores under this map; its positions stay."""
     arrays = dict(read_arrays(LATENT_MAP, foundation.contents[LATENT_MAP]))
-    r = softmax(arrays["logits"] / foundation.temperature)
-    arrays["responsibility"] = ownership_score(r, label_map.tau).astype(np.float32)
-    arrays["predicted"] = (r @ label_map.tau).argmax(axis=1).astype(np.int64)
+    probability = softmax(arrays["logits"] / foundation.temperature) @ ownable.label_map.tau
+    arrays["unowned"] = ownable.score(arrays["logits"]).astype(np.float32)
+    arrays["predicted"] = probability.argmax(axis=1).astype(np.int64)
     return write_tensors(arrays)
 
 

@@ -1,5 +1,6 @@
 """Relabel: corrections become counts, and counts become a new label map. No torch, no training."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from rcmvae.label_map import LabelMap, claim_channels
 from training.config import from_json
 from training.draft import foundation_of, write_draft
 from training.encode import encode, session_of
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,10 @@ def add_corrections(
 ) -> LabelMap:
     """Add corrections to a map; a label that is new to it first claims free channels.
 
+    A claim asks whether the new label finds a channel that no label speaks for. Its examples then
+    count wherever they lie: restricted to the claimed channels, they taught a new class 80 %
+    instead of 92 %, and spared the old ones nothing (docs/decisions/0004-ownership.md).
+
     Args:
         label_map: the map before.
         corrections: m of them.
@@ -84,25 +91,15 @@ def add_corrections(
     Raises:
         NoFreeChannel: a new label found no channel to claim.
     """
-    names = np.array([correction.label for correction in corrections])
-    contributions = responsibilities.copy()
-    for name in dict.fromkeys(names.tolist()):
-        if name not in label_map.labels:
-            own = names == name
+    names = [correction.label for correction in corrections]
+    extended = label_map
+    for name in dict.fromkeys(names):
+        if name not in extended.labels:
+            own = np.array([other == name for other in names])
             claimed = claim_channels(label_map, responsibilities[own], free_mass)
-            contributions[own] = _restrict(responsibilities[own], claimed)
-            label_map = label_map.with_label(name)
-    ids = [correction.feedback_id for correction in corrections]
-    return label_map.add(contributions, names.tolist(), ids)
-
-
-def _restrict(
-    responsibilities: NDArray[np.float64], channels: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Only the claimed channels learn of a new label, so that no old row of tau is diluted."""
-    kept = np.zeros_like(responsibilities)
-    kept[:, channels] = responsibilities[:, channels]
-    return kept
+            logger.info("label %r claims channels %s", name, claimed.tolist())
+            extended = extended.with_label(name)
+    return extended.add(responsibilities, names, [c.feedback_id for c in corrections])
 
 
 def _inherited_metrics(parent: Bundle) -> dict[str, float]:

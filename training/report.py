@@ -174,7 +174,7 @@ def draw_scores(findings: Findings) -> Figure:
     """Both scores, for what is known and what is not, with the thresholds at the default alpha."""
     figure, (left, right) = _canvas(2)
     known = np.isin(findings.truth, findings.bundle.manifest.labels)
-    for axis, name in ((left, "fused"), (right, "responsibility")):
+    for axis, name in ((left, "fused"), (right, "unowned")):
         column = findings.test.score_names.index(name)
         groups = {
             "known": findings.test.scores[known, column],

@@ -21,11 +21,24 @@ CALIBRATION = "calibration.json"
 COUNTS = "counts.safetensors"
 GOLDEN = "golden.safetensors"
 LATENT_MAP = "latent_map.safetensors"
+CHANNELS = "channels.safetensors"
 WEIGHTS = "weights.safetensors"
 MODEL_CARD = "MODEL_CARD.md"
 
 REQUIRED_FILES = frozenset(
-    {ENCODER, TAU, DECODER, SCORES, CALIBRATION, COUNTS, GOLDEN, LATENT_MAP, WEIGHTS, MODEL_CARD}
+    {
+        ENCODER,
+        TAU,
+        DECODER,
+        SCORES,
+        CALIBRATION,
+        COUNTS,
+        CHANNELS,
+        GOLDEN,
+        LATENT_MAP,
+        WEIGHTS,
+        MODEL_CARD,
+    }
 )
 
 Version = Annotated[str, Field(pattern=VERSION_PATTERN)]

@@ -15,6 +15,7 @@ import onnx.parser
 from rcmvae.bundle import BundleDraft, InputSignature, Lineage, write_tensors
 from rcmvae.bundle.manifest import (
     CALIBRATION,
+    CHANNELS,
     COUNTS,
     DECODER,
     ENCODER,
@@ -122,6 +123,7 @@ def small_contents() -> dict[str, bytes]:
             },
             {"ids": json.dumps(["train-0", "train-1", "train-2"])},
         ),
+        CHANNELS: write_tensors({"affinity": np.eye(3)}),
         GOLDEN: write_tensors(
             {
                 "x": rng.random((3, 2, 2), dtype=np.float32),
@@ -134,7 +136,7 @@ def small_contents() -> dict[str, bytes]:
                 "channel": np.array([0, 1], dtype=np.int64),
                 "label": np.array([0, -1], dtype=np.int64),
                 "fused": rng.random(2, dtype=np.float32),
-                "responsibility": rng.random(2, dtype=np.float32),
+                "unowned": rng.random(2, dtype=np.float32),
                 "thumbnail": np.zeros((2, 2, 2), dtype=np.uint8),
             }
         ),

@@ -38,7 +38,8 @@ def test_label_map_graph_agrees_with_the_reference(
     label_map: LabelMap, scale: float, temperature: float
 ) -> None:
     logits = _logits(label_map, scale)
-    served = run_graph(tau_graph(label_map, temperature), logits=logits)
+    ownership = np.linspace(0.0, 1.0, label_map.num_channels)
+    served = run_graph(tau_graph(label_map, temperature, ownership), logits=logits)
     r = softmax(logits.astype(np.float64) / temperature, axis=1)
     split = decompose(r, label_map.tau, expected_entropy(label_map.counts, label_map.alpha0))
     assert_allclose(served["responsibilities"], r, atol=1e-6)
@@ -53,7 +54,8 @@ def test_label_map_graph_agrees_with_the_reference(
 def test_served_parts_sum_to_the_served_total(labels: int, scale: float) -> None:
     """Also where a thousand labels make float32 lose more than the bound in one sum."""
     label_map = random_map(0, channels=40, labels=labels, examples=50, alpha0=0.01)
-    served = run_graph(tau_graph(label_map, 1.3), logits=_logits(label_map, scale))
+    graph = tau_graph(label_map, 1.3, np.zeros(40))
+    served = run_graph(graph, logits=_logits(label_map, scale))
     total, *parts = (served[name].astype(np.float64) for name in PARTS)
     assert_allclose(sum(parts), total, atol=1e-6)
     assert min(part.min() for part in parts) >= 0.0
@@ -192,6 +194,7 @@ def test_another_operator_set_is_refused(file: str) -> None:
         (TAU, "channel"),
         (TAU, "probabilities"),
         (TAU, "responsibility"),
+        (TAU, "unowned"),
         (DECODER, "reconstruction"),
         (SCORES, "scores"),
         (SCORES, "fused"),
@@ -230,7 +233,7 @@ def _renamed(content: bytes, name: str) -> bytes:
 
 
 def test_a_label_map_of_other_channels_is_refused() -> None:
-    content = tau_graph(random_map(0, channels=4), 1.0).SerializeToString()
+    content = tau_graph(random_map(0, channels=4), 1.0, np.zeros(4)).SerializeToString()
     _refused(_contents() | {TAU: content}, TAU, "input logits: expected")
 
 

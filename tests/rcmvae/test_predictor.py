@@ -35,7 +35,7 @@ DOCUMENTED = {
     "responsibilities": ((5, 3), "float32"),
     "channel": ((5,), "int64"),
     "position": ((5, 2), "float32"),
-    "scores": ((5, 7), "float32"),
+    "scores": ((5, 8), "float32"),
     "p_familiar": ((5,), "float64"),
     "p_owned": ((5,), "float64"),
     "label_p_values": ((5, 2), "float64"),
@@ -71,7 +71,7 @@ def test_an_opened_predictor_says_what_it_is(bundle: Bundle, predictor: Predicto
 def test_answers_are_as_documented(predictor: Predictor) -> None:
     batch = predictor.predict(known_inputs(5, seed=4))
     assert batch.labels == LABELS
-    assert batch.score_names == (*SCORE_NAMES, "responsibility", "fused")
+    assert batch.score_names == (*SCORE_NAMES, "responsibility", "unowned", "fused")
     kinds = {
         name: (getattr(batch, name).shape, getattr(batch, name).dtype.name) for name in DOCUMENTED
     }
@@ -104,7 +104,7 @@ def test_p_values_by_their_definition(predictor: Predictor) -> None:
     strangeness = 1.0 - batch.probabilities[:, 0].astype(np.float64)
     judged = (
         (batch.p_familiar, _column(batch, "fused"), calibration.fused, 0.0),
-        (batch.p_owned, _column(batch, "responsibility"), calibration.owned, 1e-6),
+        (batch.p_owned, _column(batch, "unowned"), calibration.owned, 1e-6),
         (batch.label_p_values[:, 0], strangeness, calibration.label_set, 1e-6),
     )
     for p, scores, sample, tie in judged:
@@ -185,7 +185,7 @@ def _without(bundle: Bundle, name: str) -> Bundle:
     [
         (lambda b: _calibrated(b, temperature=0), CALIBRATION, "temperature"),
         (lambda b: _calibrated(b, fused=[]), CALIBRATION, "fused"),
-        (lambda b: _calibrated(b, score_names=["kl"]), SCORES, r"\(16, 3\), got \(16, 7\)"),
+        (lambda b: _calibrated(b, score_names=["kl"]), SCORES, r"\(16, 4\), got \(16, 8\)"),
         (lambda b: _described(b, labels=("a", "b", "c")), TAU, r"\(16, 3\), got \(16, 2\)"),
         (lambda b: _described(b, num_channels=4), TAU, r"\(16, 4\), got \(16, 3\)"),
         (lambda b: _described(b, input=InputSignature(shape=(3, 2))), ENCODER, "first run failed"),

@@ -17,6 +17,7 @@ from onnx import parser
 from rcmvae.bundle import BundleDraft, InputSignature, Lineage, publish_bundle, write_tensors
 from rcmvae.bundle.manifest import (
     CALIBRATION,
+    CHANNELS,
     COUNTS,
     DECODER,
     ENCODER,
@@ -32,6 +33,7 @@ from rcmvae.counts import write_counts
 from rcmvae.graph import SERVED_OUTPUTS, Graphs, scores_graph, served_graph, tau_graph
 from rcmvae.label_map import LabelMap
 from rcmvae.ood import SCORE_NAMES, FeatureDensity, FusedDensity, fit_fused_density
+from rcmvae.ownership import channel_ownership
 
 SHAPE = (2, 3)
 LABELS = ("circle", "square")
@@ -122,6 +124,7 @@ def _contents(extra: int) -> dict[str, bytes]:
     return graphs | {
         CALIBRATION: _calibration(graphs).model_dump_json().encode(),
         COUNTS: write_counts(evidence),
+        CHANNELS: write_tensors({"affinity": np.eye(3)}),
         GOLDEN: write_tensors({"x": golden, "label": np.array([0, 1, 0, 1], dtype=np.int64)}),
         LATENT_MAP: write_tensors(
             {
@@ -129,7 +132,7 @@ def _contents(extra: int) -> dict[str, bytes]:
                 "channel": np.array([0, 1], dtype=np.int64),
                 "label": np.array([0, 1], dtype=np.int64),
                 "fused": np.zeros(2, dtype=np.float32),
-                "responsibility": np.zeros(2, dtype=np.float32),
+                "unowned": np.zeros(2, dtype=np.float32),
                 "thumbnail": np.zeros((2, 2, 3), dtype=np.uint8),
             }
         ),
@@ -141,10 +144,11 @@ def _contents(extra: int) -> dict[str, bytes]:
 def _graphs(evidence: LabelMap) -> dict[str, bytes]:
     features = FeatureDensity(PROTOTYPES.astype(np.float64), 4.0 * np.eye(6))
     first = FusedDensity(np.zeros(4), np.eye(4))
+    ownership = channel_ownership(np.eye(3), evidence.evidence, half=0.5)
     graphs = {
         ENCODER: parser.parse_model(_ENCODER).SerializeToString(),
         DECODER: parser.parse_model(_DECODER).SerializeToString(),
-        TAU: tau_graph(evidence, 1.0).SerializeToString(),
+        TAU: tau_graph(evidence, 1.0, ownership).SerializeToString(),
         SCORES: _scores(features, first),
     }
     fused = fit_fused_density(_run(graphs, known_inputs(400, seed=0))["scores"])
@@ -168,7 +172,7 @@ def _calibration(graphs: dict[str, bytes]) -> Calibration:
         score_names=SCORE_NAMES,
         owned_source="held_out",
         fused=ascending(out["fused"]),
-        owned=ascending(out["responsibility"]),
+        owned=ascending(out["unowned"]),
         label_set=ascending(1.0 - out["probabilities"][np.arange(400), truth]),
     )
 

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.distance import mahalanobis
 
-from rcmvae.label_map import LabelMap, ownership_score
+from rcmvae.label_map import LabelMap
+from rcmvae.ownership import OWNERSHIP_TEMPERATURE, channel_ownership, ownership_score
 from training.calibrate import (
     Judged,
+    Ownable,
     calibrate,
     channel_means,
     fit_feature_density,
     fit_temperature,
-    ownership_left_out,
 )
 from training.config import CalibrationConfig
 from training.data import NO_LABEL
@@ -24,6 +25,16 @@ from training.encode import Encoded, softmax
 
 TAU = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
 CONFIG = CalibrationConfig(alpha=0.05)
+HALF = 0.5
+AFFINITY = np.array(
+    [
+        [4.0, 1.0, 0.0, 0.5, 0.0],
+        [1.0, 3.0, 0.2, 0.0, 0.0],
+        [0.0, 0.2, 2.0, 0.0, 0.7],
+        [0.5, 0.0, 0.0, 1.0, 0.1],
+        [0.0, 0.0, 0.7, 0.1, 2.0],
+    ]
+)
 
 
 def drawn_labels(
@@ -48,13 +59,13 @@ def loss_at(temperature: float, logits: NDArray[np.float64], label: NDArray[np.i
 def test_temperature_is_no_worse_than_any_on_a_grid(seed: int, temperature: float) -> None:
     logits, label = drawn_labels(seed, temperature)
     fitted = fit_temperature(logits, label, TAU)
-    assert 1 / 8 <= fitted <= 8
-    best = min(loss_at(t, logits, label) for t in np.geomspace(1 / 8, 8, 200))
+    assert 1.0 <= fitted <= 8.0
+    best = min(loss_at(t, logits, label) for t in np.geomspace(1.0, 8.0, 200))
     assert loss_at(fitted, logits, label) <= best + 1e-5
 
 
 def test_temperature_finds_the_one_that_drew_the_labels() -> None:
-    for true in (0.5, 2.0):
+    for true in (1.5, 3.0):
         assert fit_temperature(*drawn_labels(0, true, 20_000), TAU) == pytest.approx(true, rel=0.2)
 
 
@@ -119,6 +130,10 @@ def a_map(seed: int = 0, labels: tuple[str, ...] = ("a", "b"), per_label: int = 
     )
 
 
+def ownable(label_map: LabelMap) -> Ownable:
+    return Ownable(label_map, AFFINITY, HALF)
+
+
 def judged(labels: int, count: int = 30, unlabelled: int = 6) -> Judged:
     rng = np.random.default_rng(9)
     label = np.arange(count) % labels
@@ -128,13 +143,14 @@ def judged(labels: int, count: int = 30, unlabelled: int = 6) -> Judged:
 
 def test_held_out_samples_are_the_scores_of_held_out_inputs() -> None:
     label_map, inputs = a_map(), judged(2)
-    calibration = calibrate(inputs, label_map, 2.0, CONFIG)
+    calibration = calibrate(inputs, ownable(label_map), 2.0, CONFIG)
     assert calibration.owned_source == "held_out"
     assert (calibration.alpha, calibration.temperature) == (0.05, 2.0)
     np.testing.assert_allclose(calibration.fused, np.sort(inputs.fused), err_msg="labels or not")
+    soft = softmax(inputs.logits[:24] / OWNERSHIP_TEMPERATURE)
+    ownership = channel_ownership(AFFINITY, label_map.evidence, HALF)
+    np.testing.assert_allclose(calibration.owned, np.sort(ownership_score(soft, ownership)))
     r = softmax(inputs.logits[:24] / 2.0)
-    owned = np.sort(ownership_score(r, label_map.tau))
-    np.testing.assert_allclose(calibration.owned, owned)
     probability = (r @ label_map.tau)[np.arange(24), inputs.label[:24]]
     np.testing.assert_allclose(calibration.label_set, np.sort(1.0 - probability))
 
@@ -151,7 +167,10 @@ def brute_leave_one_out(label_map: LabelMap, temperature: float) -> list[tuple[f
                 counts[:, other] += row
         tau = (counts + label_map.alpha0) / (counts + label_map.alpha0).sum(axis=1, keepdims=True)
         r = softmax(np.log(label_map.contributions[i : i + 1]) / temperature)
-        scores.append((float(ownership_score(r, tau)[0]), float(1.0 - (r @ tau)[0, column])))
+        soft = softmax(np.log(label_map.contributions[i : i + 1]) / OWNERSHIP_TEMPERATURE)
+        ownership = channel_ownership(AFFINITY, counts.sum(axis=1), HALF)
+        unowned = float(ownership_score(soft, ownership)[0])
+        scores.append((unowned, float(1.0 - (r @ tau)[0, column])))
     return scores
 
 
@@ -159,7 +178,7 @@ def brute_leave_one_out(label_map: LabelMap, temperature: float) -> list[tuple[f
 def test_leave_one_out_samples_are_those_of_maps_made_anew(temperature: float) -> None:
     label_map = a_map()
     config = replace(CONFIG, owned_source="leave_one_out")
-    calibration = calibrate(judged(2), label_map, temperature, config)
+    calibration = calibrate(judged(2), ownable(label_map), temperature, config)
     assert calibration.owned_source == "leave_one_out"
     expected = np.sort(np.array(brute_leave_one_out(label_map, temperature)), axis=0)
     np.testing.assert_allclose(calibration.owned, expected[:, 0], atol=1e-9)
@@ -169,7 +188,7 @@ def test_leave_one_out_samples_are_those_of_maps_made_anew(temperature: float) -
 def test_without_any_held_out_label_it_falls_back_and_says_so() -> None:
     label_map = a_map()
     unlabelled = judged(2, unlabelled=30)
-    calibration = calibrate(unlabelled, label_map, 1.0, CONFIG)
+    calibration = calibrate(unlabelled, ownable(label_map), 1.0, CONFIG)
     assert calibration.owned_source == "leave_one_out"
     assert len(calibration.owned) == len(label_map.ids)
     assert len(calibration.fused) == 30
@@ -177,7 +196,7 @@ def test_without_any_held_out_label_it_falls_back_and_says_so() -> None:
 
 def test_a_label_without_held_out_inputs_joins_by_leaving_one_out() -> None:
     label_map = a_map(labels=("a", "b", "new"))
-    calibration = calibrate(judged(2), label_map, 1.0, CONFIG)
+    calibration = calibrate(judged(2), ownable(label_map), 1.0, CONFIG)
     joined = np.array(brute_leave_one_out(label_map, 1.0))[8:]
     assert len(calibration.owned) == len(calibration.label_set) == 24 + 4
     for sample, column in ((calibration.owned, 0), (calibration.label_set, 1)):
@@ -185,8 +204,12 @@ def test_a_label_without_held_out_inputs_joins_by_leaving_one_out() -> None:
             assert np.isclose(sample, score, atol=1e-9).any()
 
 
-def test_ownership_left_out_of_a_lone_example_is_that_of_an_empty_map() -> None:
-    label_map = a_map(labels=("a",), per_label=1)
-    two = label_map.with_label("b")
-    scores = ownership_left_out(two, two.contributions)
-    np.testing.assert_allclose(scores, 1.0 - 0.5 * two.contributions.max(axis=1))
+def test_ownership_of_a_lone_example_without_itself_is_none() -> None:
+    lone = ownable(a_map(labels=("a",), per_label=1))
+    np.testing.assert_allclose(lone.score_left_out(np.array([0])), 1.0)
+
+
+def test_a_label_without_held_out_inputs_makes_the_source_mixed() -> None:
+    assert calibrate(judged(2), ownable(a_map()), 1.0, CONFIG).owned_source == "held_out"
+    three = ownable(a_map(labels=("a", "b", "new")))
+    assert calibrate(judged(2), three, 1.0, CONFIG).owned_source == "mixed"
