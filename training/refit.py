@@ -55,7 +55,10 @@ def refit(parent: Bundle, corrections: Sequence[Correction], *, quiet: bool = Fa
         feedback_ids=fresh,
         data_sha256=start.dataset.sha256,
     )
-    return assemble(state.network, start.dataset, start.config, lineage, start.ids)
+    # The bundle carries the original configuration: the warm one would have the next refit draw
+    # more labels from the data, and train for a share of a share of the epochs.
+    original = from_json(parent.manifest.configuration)
+    return assemble(state.network, start.dataset, original, lineage, start.ids)
 
 
 def prepare(parent: Bundle, corrections: Sequence[Correction]) -> WarmStart:

@@ -102,7 +102,7 @@ def test_reference_points_are_what_the_served_graph_answers(bundle: Bundle) -> N
         "channel": (count,),
         "label": (count,),
         "fused": (count,),
-        "responsibility": (count,),
+        "unowned": (count,),
         "predicted": (count,),
         "logits": (count, 30),
         "thumbnail": (count, 8, 8),
@@ -113,8 +113,8 @@ def test_reference_points_are_what_the_served_graph_answers(bundle: Bundle) -> N
     np.testing.assert_array_equal(
         np.array(batch.labels)[arrays["predicted"]], np.array(batch.predicted)
     )
-    column = batch.score_names.index("responsibility")
-    np.testing.assert_allclose(arrays["responsibility"], batch.scores[:, column], atol=1e-4)
+    column = batch.score_names.index("unowned")
+    np.testing.assert_allclose(arrays["unowned"], batch.scores[:, column], atol=1e-4)
     np.testing.assert_array_equal(arrays["thumbnail"], np.rint(dataset.unlabelled[:, 0] * 255))
 
 

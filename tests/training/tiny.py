@@ -8,7 +8,7 @@ import contextlib
 import io
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -20,10 +20,13 @@ from rcmvae.feedback import FeedbackStore, NewFeedback
 from training.__main__ import main
 from training.config import RunConfig, load_config
 from training.data import Dataset, load_dataset, load_source
+from training.gate import GateConfig
 from training.relabel import Correction
 from training.run import RunFolder
 
 NEW_LABEL = "9"
+LENIENT = GateConfig(accuracy_drop=0.3, class_drop=1.0)
+"""So small a network loses inputs to a new label; a test about something else allows that."""
 SETTINGS = (
     "data.labels=45",
     'data.unlabelled_classes=["9"]',
@@ -128,3 +131,13 @@ def post(store: FeedbackStore, items: Sequence[Correction]) -> list[str]:
         record.feedback_id
         for record in store.add([NewFeedback(item.label, item.input) for item in items])
     ]
+
+
+def wrong(digit: int, label: str, count: int = 40) -> list[Correction]:
+    """The same few digits again and again, labelled wrongly."""
+    few = corrections(digit, 8, label)
+    return [replace(few[i % 8], feedback_id=f"wrong-{label}-{i}") for i in range(count)]
+
+
+def everything_wrong() -> list[Correction]:
+    return [c for digit in range(9) for c in wrong(digit, str((digit + 1) % 9))]

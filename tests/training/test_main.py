@@ -1,0 +1,219 @@
+"""The command line, and the report that it writes."""
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from rcmvae.bundle import list_versions, load_current, read_pointer
+from rcmvae.feedback import FeedbackStatus, FeedbackStore
+from tests.training.tiny import (
+    SETTINGS,
+    TinyRun,
+    corrections,
+    everything_wrong,
+    post,
+    run_main,
+    set_flags,
+)
+from training.__main__ import main
+from training.report import PICTURES
+
+ROOT = Path(__file__).parents[2]
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that must fail with 1 and one line; return what it said."""
+    capsys.readouterr()
+    assert main(arguments) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = [line for line in said.err.splitlines() if line.startswith("training: ")]
+    assert "Traceback" not in said.err
+    return line
+
+
+def test_train_says_what_it_did_and_leaves_the_run(tiny: TinyRun) -> None:
+    assert tiny.trained == f"trained 50 epochs: {tiny.run.path}\n"
+    names = {path.name for path in tiny.run.path.iterdir()} - {"report.html"}
+    assert names == {
+        "config.json",
+        "checkpoint.safetensors",
+        "history.json",
+        "split.safetensors",
+    }
+
+
+def test_train_takes_its_flags(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("[model]\nfilters = 4\nfeatures = 16\n")
+    run_main(
+        *("train", str(tmp_path / "run"), "--config", str(tmp_path / "run.toml"), "--quiet"),
+        *("--data", "digits", "--labels", "16", "--seed", "3"),
+        *("--unlabelled-class", "8", "--unlabelled-class", "9"),
+        *set_flags(["data.limit=300", "fit.epochs=1", "fit.threads=1"]),
+    )
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["seed"] == 3
+    assert config["model"]["filters"] == 4
+    assert config["data"] | {"labels": 16, "unlabelled_classes": ["8", "9"]} == config["data"]
+
+
+def test_export_says_the_version_and_the_figures(tiny: TinyRun) -> None:
+    first, *figures = tiny.exported.splitlines()
+    assert first == f"published {read_pointer(tiny.models)}"
+    shown = {line.split()[0]: float(line.split()[1]) for line in figures}
+    metrics = load_current(tiny.models).manifest.metrics
+    assert shown == pytest.approx(metrics, rel=1e-4)
+
+
+def test_evaluate_prints_every_figure(tiny: TinyRun) -> None:
+    version = read_pointer(tiny.models) or ""
+    by_default = run_main("evaluate", "--models", str(tiny.models))
+    named = run_main("evaluate", "--models", str(tiny.models), "--version", version)
+    assert by_default == named
+    assert by_default.startswith(f"bundle {version}\n")
+    for name in ("accuracy", "unlabelled_as_unknown", "noise_detected", "coverage"):
+        assert re.search(rf"^  {name} +[0-9.]+$", by_default, re.MULTILINE)
+    other = run_main("evaluate", "--models", str(tiny.models), "--alpha", "0.2")
+    assert re.search(r"^  alpha +0\.2$", other, re.MULTILINE)
+
+
+def test_retrain_prints_what_it_did(models: Path, store_url: str, store: FeedbackStore) -> None:
+    command = ("retrain", "--models", str(models), "--store", store_url)
+    assert run_main(*command) == "no feedback waits\n"
+    parent = read_pointer(models)
+    ids = post(store, corrections(9, 3))
+    said = json.loads(run_main(*command, "--method", "relabel"))
+    assert said["applied"] == ids
+    assert (said["parent"], said["version"]) == (parent, read_pointer(models))
+    assert said["gate"]["examples"] > 0
+
+
+def test_retrain_fails_where_the_gate_refuses(
+    models: Path, store_url: str, store: FeedbackStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = post(store, everything_wrong())
+    line = fails(capsys, "retrain", "--models", str(models), "--store", store_url)
+    assert line.startswith("training: GateRefused: golden accuracy: expected at least")
+    assert store.get(ids[0]).status is FeedbackStatus.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "{}/r", "--set", "fit.epoch=3"], "InvalidInput: fit.epoch: "),
+        (["train", "{}/r", "--data", "{}/none"], "DataError: data source: expected 'digits'"),
+        (["train", "{}/r", "--labels", "3"], "DataError: labels: expected at least one"),
+        (["train", "{}/r", "--config", "{}/none.toml"], "InvalidInput: config: "),
+        (["export", "{}/none", "--models", "{}/m"], "DataError: none: expected a run"),
+        (["evaluate", "--models", "{}/none"], "BundleNotFound: "),
+        (["evaluate", "--models", "{}", "--version", "v1"], "BundleNotFound: "),
+        (["report", "{}/none", "--models", "{}/none"], "BundleNotFound: "),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    filled = [argument.format(tmp_path) for argument in arguments]
+    assert fails(capsys, *filled).startswith(f"training: {message}")
+    assert not (tmp_path / "r").exists(), "nothing is left behind"
+
+
+def test_train_refuses_to_mix_two_configurations(
+    tiny: TinyRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(tiny.run.path)
+    line = fails(capsys, "train", run, "--quiet", *set_flags([*SETTINGS, "seed=4"]))
+    assert "InvalidInput: run: expected the configuration the folder holds" in line
+
+
+def test_train_of_a_finished_run_changes_nothing(tiny: TinyRun) -> None:
+    before = tiny.run.checkpoint.read_bytes(), tiny.run.history.read_bytes()
+    run_main("train", str(tiny.run.path), "--quiet", *set_flags(SETTINGS))
+    assert (tiny.run.checkpoint.read_bytes(), tiny.run.history.read_bytes()) == before
+
+
+def test_divergence_fails_with_a_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    absurd = set_flags([*SETTINGS, "fit.peak_lr=1e30", "fit.epochs=3"])
+    line = fails(capsys, "train", str(tmp_path / "r"), "--quiet", *absurd)
+    assert line.startswith("training: Diverged: epoch ")
+
+
+def test_report_of_a_run_without_history_is_refused(
+    tiny: TinyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = fails(capsys, "report", str(tmp_path), "--models", str(tiny.models))
+    assert "DataError" in line
+    assert "expected the history of a run" in line
+
+
+class Links(HTMLParser):
+    """Everything a browser would fetch, and the pictures' captions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.captions: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in {"src", "href", "data", "srcset", "action"}:
+                self.targets.append(value or "")
+            if name == "alt":
+                self.captions.append(value or "")
+
+
+def test_report_is_one_page_with_every_picture_and_no_network(
+    tiny: TinyRun, tmp_path: Path
+) -> None:
+    pictures = tmp_path / "pictures"
+    command = ("report", str(tiny.run.path), "--models", str(tiny.models))
+    said = run_main(*command, "--pictures", str(pictures))
+    assert said == f"{tiny.run.report}\n"
+    page = tiny.run.report.read_text(encoding="utf-8")
+    links = Links()
+    links.feed(page)
+    assert links.captions == [caption for _, caption in PICTURES]
+    assert all(target.startswith("data:image/png;base64,") for target in links.targets)
+    outside = re.sub(r"base64,[^\"]*", "", page)
+    assert not re.search(r"https?:|//[a-z]|@import|url\(|<script|<link", outside)
+    assert str(tiny.path) not in page
+    assert read_pointer(tiny.models) is not None
+    for name in ("accuracy", "noise_detected"):
+        assert f"<th>{name}</th>" in page
+    files = sorted(path.name for path in pictures.iterdir())
+    assert files == sorted(f"{d.__name__.removeprefix('draw_')}.png" for d, _ in PICTURES)
+    assert all(path.read_bytes().startswith(PNG) for path in pictures.iterdir())
+
+
+def test_nothing_was_published_beside_the_tiny_bundle(tiny: TinyRun) -> None:
+    assert len(list_versions(tiny.models)) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["train"], ["retrain", "--method", "guess"]])
+def test_a_wrong_command_line_shows_the_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m training" in capsys.readouterr().err
+
+
+def test_help_names_every_command_and_loads_no_torch() -> None:
+    program = (
+        "import sys; from training.__main__ import _parser; "
+        "print(_parser().format_help()); assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for command in ("train", "export", "evaluate", "retrain", "report"):
+        assert f"    {command} " in done.stdout

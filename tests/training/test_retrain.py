@@ -1,0 +1,275 @@
+"""The retrain job over a real store and real bundles."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rcmvae.bundle import (
+    Bundle,
+    BundleDraft,
+    list_versions,
+    load_current,
+    move_pointer,
+    publish_bundle,
+    read_pointer,
+    stage_bundle,
+)
+from rcmvae.bundle.manifest import CALIBRATION
+from rcmvae.calibration import parse_calibration
+from rcmvae.counts import read_label_map
+from rcmvae.errors import BundleConflict, ClaimLost, GateRefused, NoFreeChannel
+from rcmvae.feedback import FeedbackStatus, FeedbackStore, NewFeedback
+from rcmvae.predictor import Predictor
+from tests.training.tiny import LENIENT, NEW_LABEL, corrections, everything_wrong, post, unseen
+from training.relabel import Correction, relabel
+from training.retrain import ATTEMPTS, RetrainResult, retrain
+
+
+def run(models: Path, store: FeedbackStore) -> RetrainResult:
+    result = retrain(models, store, "relabel", LENIENT)
+    assert result is not None
+    return result
+
+
+def statuses(store: FeedbackStore, ids: Sequence[str]) -> list[FeedbackStatus]:
+    return [store.get(feedback_id).status for feedback_id in ids]
+
+
+def test_nothing_waits(models: Path, store: FeedbackStore) -> None:
+    assert retrain(models, store, "relabel", LENIENT) is None
+    assert len(list_versions(models)) == 1
+
+
+def test_feedback_becomes_a_new_current_bundle(models: Path, store: FeedbackStore) -> None:
+    parent = load_current(models)
+    ids = post(store, corrections(9, 10))
+    result = run(models, store)
+    current = load_current(models)
+    assert current.version == result.version != parent.version
+    assert result.parent == parent.version
+    assert list(result.applied) == ids
+    assert list(current.manifest.lineage.feedback_ids) == ids
+    assert result.rejected == ()
+    assert result.gate is not None
+    assert result.seconds > 0
+    for feedback_id in ids:
+        record = store.get(feedback_id)
+        assert (record.status, record.applied_version) == (FeedbackStatus.APPLIED, current.version)
+    predicted = Predictor.open(current).predict(unseen(9, 40)[10:]).predicted
+    assert predicted.count(NEW_LABEL) >= 10
+    assert retrain(models, store, "relabel", LENIENT) is None
+
+
+def test_a_second_round_builds_on_the_first(models: Path, store: FeedbackStore) -> None:
+    first = post(store, corrections(9, 4))
+    run(models, store)
+    second = post(store, corrections(5, 2))
+    result = run(models, store)
+    current = load_current(models)
+    assert list(current.manifest.lineage.feedback_ids) == second
+    assert list(read_label_map(current).ids[-6:]) == [*first, *second]
+    assert len(list_versions(models)) == 3
+    assert result.parent != result.version
+
+
+def killed(*_: object) -> None:
+    """Stand in for a process that is gone: nothing after it runs."""
+    raise SystemExit(137)
+
+
+def test_killed_between_promotion_and_mark_nothing_is_applied_twice(
+    models: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.retrain.LEASE", timedelta(seconds=1e-3))
+    with FeedbackStore.open(store_url) as store:
+        ids = post(store, corrections(9, 5))
+        with monkeypatch.context() as patch:
+            patch.setattr(FeedbackStore, "mark_applied", killed)
+            with pytest.raises(SystemExit):
+                retrain(models, store, "relabel", LENIENT)
+        assert statuses(store, ids) == [FeedbackStatus.CLAIMED] * 5
+    promoted = load_current(models)
+    evidence = read_label_map(promoted).evidence
+    monkeypatch.setattr("training.retrain.LEASE", timedelta(minutes=1))
+    with FeedbackStore.open(store_url) as store:
+        result = run(models, store)
+        assert (result.version, result.parent, result.gate) == (promoted.version, None, None)
+        assert list(result.applied) == ids
+        assert {store.get(i).applied_version for i in ids} == {promoted.version}
+    assert read_pointer(models) == promoted.version
+    np.testing.assert_array_equal(read_label_map(load_current(models)).evidence, evidence)
+
+
+def test_killed_before_promotion_the_feedback_comes_back(
+    models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = read_pointer(models)
+    ids = post(store, corrections(9, 5))
+    with monkeypatch.context() as patch:
+        patch.setattr("training.retrain.move_pointer", killed)
+        patch.setattr("training.retrain.LEASE", timedelta(seconds=1e-3))
+        with pytest.raises(SystemExit):
+            retrain(models, store, "relabel", LENIENT)
+    assert read_pointer(models) == before
+    assert list(run(models, store).applied) == ids
+
+
+def misfits() -> list[NewFeedback]:
+    x = unseen(3, 1)[0]
+    return [
+        NewFeedback("3", np.zeros((1, 9, 9), dtype=np.float32)),
+        NewFeedback("3", np.zeros((64,), dtype=np.float32)),
+        NewFeedback("3", x + np.float32(0.5)),
+        NewFeedback("3", x - np.float32(0.5)),
+    ]
+
+
+def test_inputs_that_do_not_fit_are_rejected_with_a_reason_and_the_rest_applied(
+    models: Path, store: FeedbackStore
+) -> None:
+    odd = [record.feedback_id for record in store.add(misfits())]
+    good = post(store, corrections(3, 2))
+    result = run(models, store)
+    assert list(result.applied) == good
+    assert [feedback_id for feedback_id, _ in result.rejected] == odd
+    for (feedback_id, reason), expected in zip(
+        result.rejected,
+        ("shape (1, 8, 8), got (1, 9, 9)", "got (64,)", "values in [0, 1], got", "values in"),
+        strict=True,
+    ):
+        record = store.get(feedback_id)
+        assert (record.status, record.reason) == (FeedbackStatus.REJECTED, reason)
+        assert expected in reason
+
+
+def test_misfits_alone_make_no_bundle(models: Path, store: FeedbackStore) -> None:
+    store.add(misfits())
+    before = read_pointer(models)
+    result = run(models, store)
+    assert (result.version, result.applied, len(result.rejected)) == (before, (), 4)
+    assert len(list_versions(models)) == 1
+
+
+def test_what_the_gate_refuses_is_rejected_with_the_reason(
+    models: Path, store: FeedbackStore
+) -> None:
+    before = read_pointer(models)
+    ids = post(store, everything_wrong())
+    with pytest.raises(GateRefused, match="golden accuracy"):
+        retrain(models, store, "relabel", LENIENT)
+    assert read_pointer(models) == before
+    for feedback_id in ids:
+        record = store.get(feedback_id)
+        assert record.status is FeedbackStatus.REJECTED
+        assert (record.reason or "").startswith("gate: golden accuracy: expected at least")
+    assert retrain(models, store, "relabel", LENIENT) is None
+
+
+def test_a_refusal_leaves_what_was_settled_before_as_it_is(
+    models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One batch with an input that does not fit, one that a bundle holds, and some refused."""
+    (done,) = post(store, corrections(3, 1))
+    with monkeypatch.context() as patch:
+        patch.setattr(FeedbackStore, "mark_applied", killed)
+        patch.setattr("training.retrain.LEASE", timedelta(seconds=1e-3))
+        with pytest.raises(SystemExit):
+            retrain(models, store, "relabel", LENIENT)
+    (odd,) = (record.feedback_id for record in store.add(misfits()[:1]))
+    refused = post(store, everything_wrong())
+    before = read_pointer(models)
+    with pytest.raises(GateRefused):
+        retrain(models, store, "relabel", LENIENT)
+    assert read_pointer(models) == before
+    assert store.get(done).status is FeedbackStatus.APPLIED
+    assert (store.get(odd).reason or "").startswith("input: expected shape")
+    assert {store.get(i).status for i in refused} == {FeedbackStatus.REJECTED}
+
+
+def claim_everything(models: Path) -> None:
+    """Publish a map in which no channel is free."""
+    parent = load_current(models)
+    draft = relabel(parent, corrections(3, 1))
+    calibration = parse_calibration(draft.contents[CALIBRATION])
+    none_free = calibration.model_copy(update={"free_mass": 1e-12})
+    contents = {**draft.contents, CALIBRATION: none_free.model_dump_json().encode()}
+    publish_bundle(models, replace(draft, contents=contents), expected_parent=parent.version)
+
+
+def test_without_a_free_channel_the_feedback_waits_for_a_refit(
+    models: Path, store: FeedbackStore
+) -> None:
+    claim_everything(models)
+    before = read_pointer(models)
+    ids = post(store, corrections(9, 3))
+    with pytest.raises(NoFreeChannel, match="refit with more channels"):
+        retrain(models, store, "relabel", LENIENT)
+    assert statuses(store, ids) == [FeedbackStatus.QUEUED] * 3
+    assert read_pointer(models) == before
+
+
+Move = Callable[[Path, str | None, str], None]
+
+
+def rival(times: int) -> Move:
+    """Another publisher that gets in first, so many times."""
+    left = [times]
+
+    def move(models: Path, expected: str | None, target: str) -> None:
+        if left[0]:
+            left[0] -= 1
+            parent = load_current(models)
+            other = [Correction(f"rival-{left[0]}", "5", unseen(5, 9)[left[0]])]
+            bundle = stage_bundle(models, relabel(parent, other))
+            move_pointer(models, parent.version, bundle.version)
+        move_pointer(models, expected, target)
+
+    return move
+
+
+def test_a_lost_race_is_run_again_on_the_new_parent(
+    models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.retrain.move_pointer", rival(ATTEMPTS - 1))
+    ids = post(store, corrections(9, 4))
+    result = run(models, store)
+    current = load_current(models)
+    assert current.version == result.version
+    assert current.manifest.lineage.parent_version == result.parent
+    assert set(read_label_map(current).ids) >= {"rival-0", "rival-1", *ids}
+    assert statuses(store, ids) == [FeedbackStatus.APPLIED] * 4
+
+
+def test_races_lost_too_often_queue_the_feedback_again(
+    models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.retrain.move_pointer", rival(ATTEMPTS))
+    ids = post(store, corrections(9, 4))
+    with pytest.raises(BundleConflict):
+        retrain(models, store, "relabel", LENIENT)
+    assert statuses(store, ids) == [FeedbackStatus.QUEUED] * 4
+    assert not set(read_label_map(load_current(models)).ids) & set(ids)
+
+
+def test_a_claim_that_another_took_over_is_said_and_left_to_it(
+    models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease is over before the bundle is made, and another worker claims the same."""
+    before = read_pointer(models)
+    ids = post(store, corrections(9, 4))
+
+    def slow(parent: Bundle, items: Sequence[Correction]) -> BundleDraft:
+        taken = store.claim(worker="another", limit=99, lease=timedelta(minutes=1))
+        assert taken is not None
+        return relabel(parent, items)
+
+    monkeypatch.setattr("training.retrain.LEASE", timedelta(microseconds=1))
+    monkeypatch.setattr("training.retrain.relabel", slow)
+    with pytest.raises(ClaimLost, match="nothing is claimed under this token"):
+        retrain(models, store, "relabel", LENIENT)
+    assert statuses(store, ids) == [FeedbackStatus.CLAIMED] * 4
+    assert read_pointer(models) == before
