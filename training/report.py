@@ -193,6 +193,7 @@ def draw_scores(findings: Findings) -> Figure:
             if group.size:
                 axis.hist(group, edges.tolist(), alpha=0.55, label=f"{label} ({group.size})")
         axis.set_xscale("log" if name == "fused" else "linear")
+        axis.set_yscale("log")
         axis.set(title=name, xlabel="score (higher is stranger)", ylabel="inputs")
         axis.legend(fontsize=8)
     return figure
