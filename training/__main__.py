@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from rcmvae.bundle import Lineage, load_bundle, load_current, publish_bundle, read_pointer
-from rcmvae.errors import RcmvaeError
+from rcmvae.errors import InvalidInput, RcmvaeError
 from rcmvae.feedback import FeedbackStore
 from rcmvae.predictor import Predictor
 from training.config import RunConfig, from_json, load_config
@@ -136,6 +136,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     config = from_json(bundle.manifest.configuration)
     predictor = Predictor.open(bundle)
     alpha = options.alpha if options.alpha is not None else predictor.calibration.alpha
+    if not 0.0 < alpha < 1.0:
+        raise InvalidInput("--alpha", "a rate between 0 and 1", f"{alpha:g}")
     print(f"bundle {bundle.version}")
     dataset = load_dataset(config.data, config.seed)
     _print_figures(evaluate(predictor, dataset, alpha).figures())

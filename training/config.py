@@ -4,13 +4,20 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from rcmvae.errors import InvalidInput
 
-_FORBID_EXTRA = ConfigDict(extra="forbid")
+_FORBID_EXTRA = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+OpenShare = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +37,12 @@ class DataConfig:
 
     __pydantic_config__ = _FORBID_EXTRA
     source: str = "digits"
-    labels: int = 100
+    labels: Count = 100
     unlabelled_classes: tuple[str, ...] = ()
-    held_out: int = 300
-    density_share: float = 0.2
-    test: int = 597
-    limit: int = 0
+    held_out: Count = 300
+    density_share: OpenShare = 0.2
+    test: CountOrZero = 597
+    limit: CountOrZero = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +62,13 @@ class ModelConfig:
 
     __pydantic_config__ = _FORBID_EXTRA
     encoder: Literal["conv", "mlp"] = "conv"
-    channels_per_class: int = 3
-    num_channels: int = 0
-    latent_dim: int = 8
-    filters: int = 16
-    features: int = 256
-    embedding_dim: int = 16
-    decoder_hidden: int = 256
+    channels_per_class: Count = 3
+    num_channels: CountOrZero = 0
+    latent_dim: Count = 8
+    filters: Count = 16
+    features: Count = 256
+    embedding_dim: Count = 16
+    decoder_hidden: Count = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +91,18 @@ class ObjectiveConfig:
     """
 
     __pydantic_config__ = _FORBID_EXTRA
-    reconstruction: float = 8.0
-    top_channels: int = 5
-    kl_warmup: float = 0.3
-    supervised: float = 1.0
-    supervised_ramp: tuple[float, float] = (0.1, 0.4)
-    usage: float = 1.0
-    usage_fade: tuple[float, float] = (0.3, 0.7)
-    channel_agreement: float = 1.0
-    label_agreement: float = 2.0
-    label_agreement_ramp: tuple[float, float] = (0.3, 0.6)
-    alpha0: float = 0.02
-    count_decay: float = 0.98
+    reconstruction: Weight = 8.0
+    top_channels: Count = 5
+    kl_warmup: Share = 0.3
+    supervised: Weight = 1.0
+    supervised_ramp: tuple[Share, Share] = (0.1, 0.4)
+    usage: Weight = 1.0
+    usage_fade: tuple[Share, Share] = (0.3, 0.7)
+    channel_agreement: Weight = 1.0
+    label_agreement: Weight = 2.0
+    label_agreement_ramp: tuple[Share, Share] = (0.3, 0.6)
+    alpha0: Positive = 0.02
+    count_decay: Share = 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +117,10 @@ class AugmentConfig:
     """
 
     __pydantic_config__ = _FORBID_EXTRA
-    rotation: float = 0.25
-    scale: float = 0.15
-    shear: float = 0.2
-    shift: float = 0.08
+    rotation: Weight = 0.25
+    scale: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
+    shear: Weight = 0.2
+    shift: Share = 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +139,14 @@ class FitConfig:
     """
 
     __pydantic_config__ = _FORBID_EXTRA
-    epochs: int = 120
-    batch: int = 128
-    labelled_batch: int = 64
-    peak_lr: float = 4e-3
-    weight_decay: float = 1e-3
-    clip: float = 5.0
-    threads: int = 0
-    checkpoint_epochs: int = 20
+    epochs: Count = 120
+    batch: Count = 128
+    labelled_batch: Count = 64
+    peak_lr: Positive = 4e-3
+    weight_decay: Weight = 1e-3
+    clip: Positive = 5.0
+    threads: CountOrZero = 0
+    checkpoint_epochs: Count = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +163,11 @@ class CalibrationConfig:
     """
 
     __pydantic_config__ = _FORBID_EXTRA
-    count_views: int = 16
+    count_views: Count = 16
     owned_source: Literal["held_out", "leave_one_out"] = "held_out"
-    alpha: float = 0.01
-    free_mass: float = 0.5
-    parity: float = 1e-4
+    alpha: OpenShare = 0.01
+    free_mass: Positive = 0.5
+    parity: Positive = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +175,7 @@ class RunConfig:
     """Everything that decides a run; the bundle carries it."""
 
     __pydantic_config__ = _FORBID_EXTRA
-    seed: int = 0
+    seed: CountOrZero = 0
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)

@@ -15,6 +15,8 @@ from rcmvae.errors import DataError
 from training.config import DataConfig
 
 NO_LABEL = -1
+MIN_DENSITY = 5
+"""One more than the scores that the fused density is fitted to."""
 
 _IDX_UINT8 = 0x08
 _IDX_STEMS = (
@@ -257,12 +259,13 @@ def split_source(source: Source, config: DataConfig, seed: int) -> Split:
     """
     order = np.random.default_rng(seed).permutation(len(source.train))
     tested = 0 if source.test is not None else config.test
+    density = tested + round(config.held_out * config.density_share)
     reserved = tested + config.held_out
+    _require_parts(source, tested, density - tested, reserved - density)
     if reserved >= len(order):
         raise DataError(f"split: expected more than {reserved} inputs, got {len(order)}")
     fit = order[reserved:]
     fit = fit[: config.limit] if config.limit else fit
-    density = tested + round(config.held_out * config.density_share)
     return Split(
         unlabelled=np.sort(fit),
         labelled=np.sort(_draw_labelled(source, fit, config)),
@@ -270,6 +273,16 @@ def split_source(source: Source, config: DataConfig, seed: int) -> Split:
         calibration=np.sort(order[density:reserved]),
         test=np.sort(order[:tested]),
     )
+
+
+def _require_parts(source: Source, tested: int, density: int, calibration: int) -> None:
+    if source.test is None and not tested:
+        raise DataError("data.test: expected at least 1, as the source brings no test set, got 0")
+    if density < MIN_DENSITY or not calibration:
+        raise DataError(
+            f"data.held_out and data.density_share: expected at least {MIN_DENSITY} inputs for the "
+            f"density and 1 to calibrate, got {density} and {calibration}"
+        )
 
 
 def _draw_labelled(source: Source, fit: NDArray[np.int64], config: DataConfig) -> NDArray[np.int64]:

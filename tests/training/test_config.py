@@ -78,3 +78,41 @@ def test_a_wrong_field_in_a_file_is_refused_by_name(tmp_path: Path) -> None:
         load_config(path)
     assert caught.value.field == "calibration.alpha"
     assert caught.value.actual == "'low'"
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=-1",
+        "data.labels=0",
+        "data.held_out=0",
+        "data.density_share=0.0",
+        "data.density_share=3.0",
+        "data.limit=-5",
+        "model.latent_dim=0",
+        "objective.alpha0=0",
+        "objective.alpha0=inf",
+        "objective.usage=-1.0",
+        "augment.scale=1.0",
+        "fit.epochs=0",
+        "fit.batch=0",
+        "fit.labelled_batch=0",
+        "fit.peak_lr=nan",
+        "fit.threads=-1",
+        "fit.checkpoint_epochs=0",
+        "calibration.alpha=2",
+        "calibration.count_views=0",
+        "calibration.parity=0",
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(override: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        load_config(None, [override])
+    assert caught.value.field == override.partition("=")[0]
+
+
+@pytest.mark.parametrize("override", ["objective.supervised_ramp=[0.1, 1.5]"])
+def test_a_share_in_a_ramp_that_is_none_is_refused(override: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        load_config(None, [override])
+    assert caught.value.field == "objective.supervised_ramp.1"

@@ -240,7 +240,7 @@ CONFIG = DataConfig(labels=14, unlabelled_classes=("d",), held_out=40, test=30)
     seed=st.integers(0, 2**32 - 1),
     labels=st.integers(3, 18),
     limit=st.sampled_from([0, 90]),
-    share=st.floats(0, 1),
+    share=st.floats(0.15, 0.95),
 )
 @settings(max_examples=40, deadline=None)
 def test_split_parts_are_disjoint_and_labels_even(
@@ -291,6 +291,9 @@ def test_a_source_with_its_own_test_set_spares_none(source: Source) -> None:
     ("config", "message"),
     [
         (DataConfig(held_out=150, test=50), "expected more than 200 inputs, got 200"),
+        (DataConfig(held_out=40, test=0), "data.test: expected at least 1"),
+        (DataConfig(held_out=40, test=30, density_share=0.1), "density and 1 to calibrate, got 4"),
+        (DataConfig(held_out=5, test=30, density_share=0.99), "to calibrate, got 5 and 0"),
         (DataConfig(labels=3, held_out=40, test=30), "expected at least one for each"),
         (DataConfig(labels=190, held_out=40, test=30), "inputs to label, got"),
         (DataConfig(labels=9, limit=8, held_out=40, test=30), "inputs to label, got"),

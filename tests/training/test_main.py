@@ -83,6 +83,14 @@ def test_evaluate_prints_every_figure(tiny: TinyRun) -> None:
     assert re.search(r"^  alpha +0\.2$", other, re.MULTILINE)
 
 
+@pytest.mark.parametrize("alpha", ["0", "1", "-1", "nan"])
+def test_evaluate_refuses_an_alpha_that_is_no_rate(
+    tiny: TinyRun, capsys: pytest.CaptureFixture[str], alpha: str
+) -> None:
+    line = fails(capsys, "evaluate", "--models", str(tiny.models), f"--alpha={alpha}")
+    assert line.startswith("training: InvalidInput: --alpha: expected a rate between 0 and 1")
+
+
 def test_retrain_prints_what_it_did(models: Path, store_url: str, store: FeedbackStore) -> None:
     command = ("retrain", "--models", str(models), "--store", store_url)
     assert run_main(*command) == "no feedback waits\n"

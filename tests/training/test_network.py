@@ -78,3 +78,9 @@ def test_network_puts_them_together() -> None:
 def test_channel_count_is_a_multiple_of_the_classes_unless_set() -> None:
     assert channel_count(ModelConfig(channels_per_class=4), 10) == 40
     assert channel_count(ModelConfig(channels_per_class=4, num_channels=7), 10) == 7
+
+
+@pytest.mark.parametrize("filters", [1, 6, 8, 12, 20])
+def test_any_number_of_filters_goes(filters: int) -> None:
+    config = ModelConfig(latent_dim=2, filters=filters, features=8)
+    assert build_encoder((1, 8, 8), config, 3)(torch.rand(2, 1, 8, 8)).logits.shape == (2, 3)

@@ -1,5 +1,6 @@
 """Encoders: from an input to channel logits and one latent Gaussian per channel."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -79,7 +80,7 @@ def mlp_trunk(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:
 
 def _conv_block(channels: int, filters: int, stride: int) -> list[nn.Module]:
     convolution = nn.Conv2d(channels, filters, 3, stride=stride, padding=1, bias=False)
-    return [convolution, nn.GroupNorm(min(8, filters), filters), nn.SiLU()]
+    return [convolution, nn.GroupNorm(math.gcd(8, filters), filters), nn.SiLU()]
 
 
 def _dense(inputs: int, outputs: int) -> list[nn.Module]:
