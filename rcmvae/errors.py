@@ -86,7 +86,7 @@ class UnknownLabel(LabelMapError):
 
 
 class NoFreeChannel(LabelMapError):
-    """A new label found no channel to claim: refit with more channels."""
+    """A new label found no channel to claim: only a refit can make room for it."""
 
 
 class FeedbackError(RcmvaeError):

@@ -176,7 +176,7 @@ def claim_channels(
     if not free.any():
         raise NoFreeChannel(
             f"expected a channel with less than {free_mass} labelled examples, "
-            f"got none among {label_map.num_channels}: refit with more channels"
+            f"got none among {label_map.num_channels}: a refit has to make room"
         )
     usage = np.where(free, responsibilities.mean(axis=0), -1.0)
     order = np.argsort(-usage, kind="stable")[:most]

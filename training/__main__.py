@@ -9,12 +9,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from rcmvae.bundle import Lineage, load_bundle, load_current, publish_bundle, read_pointer
+from rcmvae.bundle import Bundle, Lineage, load_bundle, load_current, publish_bundle, read_pointer
+from rcmvae.counts import read_label_map
 from rcmvae.errors import InvalidInput, RcmvaeError
 from rcmvae.feedback import FeedbackStore
 from rcmvae.predictor import Predictor
 from training.config import RunConfig, from_json, load_config
-from training.data import load_dataset
+from training.data import is_label_id, label_ids, load_dataset
 from training.evaluate import evaluate
 from training.gate import GateConfig
 from training.retrain import RetrainResult, retrain
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("training").setLevel(logging.INFO)
     try:
         options.command(options)
-    except RcmvaeError as error:
+    except (RcmvaeError, OSError) as error:  # an OSError is a full disk, or a folder not ours
         sys.stderr.write(f"training: {type(error).__name__}: {error}\n")
         return 1
     return 0
@@ -64,6 +65,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("--models", type=Path, default=MODELS, help="folder of the bundles")
+    parser.add_argument(
+        "--drop-corrections", action="store_true", help="publish though corrections are lost by it"
+    )
     parser.set_defaults(command=_export)
 
 
@@ -115,16 +119,30 @@ def _config_of(options: argparse.Namespace) -> RunConfig:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from training.assemble import assemble, label_ids  # noqa: PLC0415
+    from training.assemble import assemble  # noqa: PLC0415
     from training.run_io import read_run  # noqa: PLC0415
 
     config, dataset, state = read_run(RunFolder(options.run))
     parent = read_pointer(options.models)
+    if parent is not None and not options.drop_corrections:
+        _require_no_corrections(load_current(options.models))
     lineage = Lineage(method="fit", parent_version=parent, data_sha256=dataset.sha256)
     draft = assemble(state.network, dataset, config, lineage, label_ids(dataset))
     manifest = publish_bundle(options.models, draft, expected_parent=parent)
     print(f"published {manifest.bundle_version}")
     _print_figures(manifest.metrics)
+
+
+def _require_no_corrections(current: Bundle) -> None:
+    """A fit knows no feedback: publishing it would take back what people corrected."""
+    corrections = [name for name in read_label_map(current).ids if not is_label_id(name)]
+    if corrections:
+        raise InvalidInput(
+            "--drop-corrections",
+            "the flag, as the current bundle holds corrections that a fit does not; "
+            "`retrain --method refit` keeps them",
+            f"no flag and {len(corrections)} corrections",
+        )
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -153,12 +171,10 @@ def _retrain(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from training.report import write_pictures, write_report  # noqa: PLC0415
+    from training.report import write_report  # noqa: PLC0415
 
     run = RunFolder(options.run)
-    print(write_report(run, options.models, options.version))
-    if options.pictures is not None:
-        write_pictures(run, options.models, options.version, options.pictures)
+    print(write_report(run, options.models, options.version, options.pictures))
 
 
 def _print_figures(figures: dict[str, float]) -> None:

@@ -44,11 +44,6 @@ PARITY_INPUTS = 512
 DENSITY_INPUTS = 20_000
 
 
-def label_ids(dataset: Dataset) -> tuple[str, ...]:
-    """Ids of the labelled examples of the split, for the evidence: `train-<index>`."""
-    return tuple(f"train-{index}" for index in dataset.split.labelled)
-
-
 def assemble(
     network: RcmVae, dataset: Dataset, config: RunConfig, lineage: Lineage, ids: tuple[str, ...]
 ) -> BundleDraft:

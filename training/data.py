@@ -15,6 +15,7 @@ from rcmvae.errors import DataError
 from training.config import DataConfig
 
 NO_LABEL = -1
+_LABEL_ID = "train-"
 MIN_DENSITY = 5
 """One more than the scores that the fused density is fitted to."""
 
@@ -312,6 +313,16 @@ def labelled_classes(source: Source, config: DataConfig) -> tuple[str, ...]:
     if not kept or config.labels < len(kept):
         raise DataError(f"labels: expected at least one for each of {kept}, got {config.labels}")
     return kept
+
+
+def label_ids(dataset: Dataset) -> tuple[str, ...]:
+    """Ids of the labelled examples of the split, for the evidence: `train-<index>`."""
+    return tuple(f"{_LABEL_ID}{index}" for index in dataset.split.labelled)
+
+
+def is_label_id(name: str) -> bool:
+    """Whether an id of evidence belongs to a labelled example of a split, not to feedback."""
+    return name.startswith(_LABEL_ID)
 
 
 def load_dataset(config: DataConfig, seed: int) -> Dataset:

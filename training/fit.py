@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ def fit(
     checkpoint: Path | None = None,
     *,
     start: FitState | None = None,
+    on_epoch: Callable[[], None] | None = None,
     quiet: bool = False,
 ) -> FitState:
     """Fit the network; continue from ``checkpoint`` where it exists.
@@ -58,6 +59,7 @@ def fit(
         config: the run.
         checkpoint: file that is written now and then, and read first; None for none.
         start: a state to continue from; None for a new one.
+        on_epoch: called after every epoch.
         quiet: no progress bar.
 
     Raises:
@@ -77,6 +79,8 @@ def fit(
             bar.set_postfix(_shown(record), refresh=False)
             if checkpoint is not None and _is_due(epoch, config):
                 write_checkpoint(checkpoint, state)
+            if on_epoch is not None:
+                on_epoch()
     return state
 
 

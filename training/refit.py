@@ -1,6 +1,6 @@
 """Refit: continue training from a bundle's weights, with the corrections among the labels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,9 +11,9 @@ from rcmvae.bundle import Bundle, BundleDraft, Lineage
 from rcmvae.bundle.manifest import WEIGHTS
 from rcmvae.counts import read_label_map
 from rcmvae.errors import BundleDamaged
-from training.assemble import assemble, label_ids
+from training.assemble import assemble
 from training.config import RunConfig, from_json
-from training.data import Dataset, Examples, load_dataset
+from training.data import Dataset, Examples, label_ids, load_dataset
 from training.fit import fit
 from training.relabel import Correction
 from training.state import FitState, new_state
@@ -32,12 +32,19 @@ class WarmStart:
     ids: tuple[str, ...]
 
 
-def refit(parent: Bundle, corrections: Sequence[Correction], *, quiet: bool = False) -> BundleDraft:
+def refit(
+    parent: Bundle,
+    corrections: Sequence[Correction],
+    *,
+    on_epoch: Callable[[], None] | None = None,
+    quiet: bool = False,
+) -> BundleDraft:
     """Continue from the parent's weights on its data plus all corrections.
 
     Args:
         parent: the bundle to start from; its configuration says where its data are.
         corrections: every correction that shall hold, the parent's own among them.
+        on_epoch: called after every epoch, such as to hold a lease.
         quiet: no progress bar.
 
     Raises:
@@ -46,7 +53,7 @@ def refit(parent: Bundle, corrections: Sequence[Correction], *, quiet: bool = Fa
         ParityError, Diverged: as in a fit.
     """
     start = prepare(parent, corrections)
-    state = fit(start.dataset, start.config, start=start.state, quiet=quiet)
+    state = fit(start.dataset, start.config, start=start.state, on_epoch=on_epoch, quiet=quiet)
     earlier = set(read_label_map(parent).ids)
     fresh = tuple(c.feedback_id for c in corrections if c.feedback_id not in earlier)
     lineage = Lineage(

@@ -12,7 +12,7 @@ from rcmvae.bundle.manifest import CALIBRATION, ENCODER
 from rcmvae.calibration import parse_calibration
 from rcmvae.counts import read_label_map
 from rcmvae.feedback import FeedbackRecord
-from rcmvae.label_map import LabelMap, claim_channels
+from rcmvae.label_map import LabelMap, claim_channels, free_channels
 from training.config import from_json
 from training.draft import foundation_of, write_draft
 from training.encode import encode, session_of
@@ -68,6 +68,15 @@ def relabel(parent: Bundle, corrections: Sequence[Correction]) -> BundleDraft:
         ),
         _inherited_metrics(parent),
     )
+
+
+def labels_without_channel(parent: Bundle, corrections: Sequence[Correction]) -> frozenset[str]:
+    """Labels that are new to the parent's map while none of its channels is free."""
+    label_map = read_label_map(parent)
+    free_mass = parse_calibration(parent.read(CALIBRATION)).free_mass
+    if free_channels(label_map, free_mass).any():
+        return frozenset()
+    return frozenset(c.label for c in corrections) - frozenset(label_map.labels)
 
 
 def add_corrections(

@@ -57,27 +57,34 @@ class Findings:
         return np.array(self.dataset.held_labels)[self.dataset.test.y]
 
 
-def write_report(run: RunFolder, models: Path, version: str | None) -> Path:
+def write_report(
+    run: RunFolder, models: Path, version: str | None, pictures: Path | None = None
+) -> Path:
     """Write `report.html` into the run's folder and return its path.
 
     Args:
         run: a finished run, for the curves.
         models: folder of the bundles.
         version: the bundle to look into; None for the current one.
-
-    Raises:
-        DataError: the folder holds no finished run.
-        BundleError: there is no such bundle, or it is damaged.
+        pictures: a folder that gets every picture as PNG, named after what draws it; or None.
     """
     # A server or a CI job has no screen.
     mpl.use("Agg")
     bundle = load_bundle(models / version) if version else load_current(models)
     findings = _find(bundle, read_history(run))
-    figures = "".join(_figure(_png(draw(findings)), caption) for draw, caption in PICTURES)
+    drawn = [
+        (draw.__name__.removeprefix("draw_"), _png(draw(findings)), caption)
+        for draw, caption in PICTURES
+    ]
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
+        for name, png, _ in drawn:
+            replace_file(pictures / f"{name}.png", png)
     rows = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{value:.4g}</td></tr>"
         for name, value in findings.evaluation.figures().items()
     )
+    figures = "".join(_figure(png, caption) for _, png, caption in drawn)
     page = _PAGE.format(title=html.escape(bundle.version), rows=rows, figures=figures)
     replace_file(run.report, page.encode())
     return run.report
@@ -98,17 +105,6 @@ def _find(bundle: Bundle, history: list[EpochRecord]) -> Findings:
         evaluation=evaluate(predictor, dataset, predictor.calibration.alpha),
         history=history,
     )
-
-
-def write_pictures(run: RunFolder, models: Path, version: str | None, folder: Path) -> None:
-    """Write every picture of the report into a folder as PNG, named after what draws it."""
-    mpl.use("Agg")
-    bundle = load_bundle(models / version) if version else load_current(models)
-    findings = _find(bundle, read_history(run))
-    folder.mkdir(parents=True, exist_ok=True)
-    for draw, _ in PICTURES:
-        name = draw.__name__.removeprefix("draw_")
-        replace_file(folder / f"{name}.png", _png(draw(findings)))
 
 
 def _png(figure: Figure) -> bytes:

@@ -12,9 +12,9 @@ from rcmvae.counts import read_label_map
 from rcmvae.predictor import Predictor
 from service.schemas import PredictAnswer
 from tests.e2e.served import serving, wait_until
-from training.assemble import assemble, label_ids
+from training.assemble import assemble
 from training.config import load_config
-from training.data import load_dataset
+from training.data import label_ids, load_dataset
 from training.evaluate import predict_all
 from training.fit import fit
 

@@ -57,7 +57,7 @@ def _free_port() -> int:
 
 def _shares(output: str, name: str) -> dict[str, dict[str, float]]:
     """The table's rows of one round, in per cent; a dash is left out."""
-    pattern = rf"^{name}\s+(\S.*?)\s+\d+\s+(\S+)\s+(\S+)%\s+(\S+)%\s+(\S+)%"
+    pattern = rf"^{name}\s+(\S.*?)\s{{2,}}\d+\s+(\S+)\s+(\S+)%\s+(\S+)%\s+(\S+)%"
     rows = re.findall(pattern, output, re.MULTILINE)
     columns = ("right", "known", "unknown_class", "out_of_distribution")
     return {

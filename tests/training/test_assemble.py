@@ -25,9 +25,9 @@ from rcmvae.graph import Graphs
 from rcmvae.predictor import Predictor
 from tests.training.tiny import TinyRun, tiny_config, tiny_dataset
 from training.__main__ import main
-from training.assemble import build_label_map, label_ids
+from training.assemble import build_label_map
 from training.config import from_json, to_json
-from training.data import NO_LABEL
+from training.data import NO_LABEL, label_ids
 from training.encode import run_served
 from training.run_io import read_run
 

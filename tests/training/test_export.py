@@ -17,8 +17,8 @@ from rcmvae.errors import ParityError
 from rcmvae.graph import IR_VERSION, OPSET
 from rcmvae.predictor import Predictor
 from tests.training.tiny import TinyRun, tiny_config, tiny_dataset
-from training.assemble import assemble, label_ids
-from training.data import Dataset, Examples
+from training.assemble import assemble
+from training.data import Dataset, Examples, label_ids
 from training.encode import encode, session_of
 from training.evaluate import evaluate
 from training.export import Parity, measure_parity, require_parity

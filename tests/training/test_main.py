@@ -71,6 +71,33 @@ def test_export_says_the_version_and_the_figures(tiny: TinyRun) -> None:
     assert shown == pytest.approx(metrics, rel=1e-4)
 
 
+def test_export_does_not_take_corrections_back_unasked(
+    tiny: TinyRun,
+    models: Path,
+    store_url: str,
+    store: FeedbackStore,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    post(store, corrections(9, 3))
+    run_main("retrain", "--models", str(models), "--store", store_url)
+    corrected = read_pointer(models)
+    export = ("export", str(tiny.run.path), "--models", str(models))
+    line = fails(capsys, *export)
+    assert line.startswith("training: InvalidInput: --drop-corrections: expected the flag")
+    assert line.endswith("got no flag and 3 corrections")
+    assert read_pointer(models) == corrected
+    run_main(*export, "--drop-corrections")
+    assert load_current(models).manifest.lineage.parent_version == corrected
+
+
+def test_a_folder_that_is_not_ours_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    line = fails(capsys, "train", str(tmp_path / "file" / "run"), "--quiet")
+    assert line.startswith("training: NotADirectoryError: ")
+
+
 def test_evaluate_prints_every_figure(tiny: TinyRun) -> None:
     version = read_pointer(tiny.models) or ""
     by_default = run_main("evaluate", "--models", str(tiny.models))

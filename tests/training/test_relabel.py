@@ -87,7 +87,7 @@ def test_the_same_correction_twice_counts_once() -> None:
 
 
 def test_no_free_channel_is_said() -> None:
-    with pytest.raises(NoFreeChannel, match="refit with more channels"):
+    with pytest.raises(NoFreeChannel, match="a refit has to make room"):
         add_corrections(small_map(), named("new"), np.eye(5)[:1], free_mass=0.0)
     add_corrections(small_map(), named("a"), np.eye(5)[:1], free_mass=0.0)
 

@@ -21,10 +21,11 @@ from rcmvae.bundle import (
 from rcmvae.bundle.manifest import CALIBRATION
 from rcmvae.calibration import parse_calibration
 from rcmvae.counts import read_label_map
-from rcmvae.errors import BundleConflict, ClaimLost, GateRefused, NoFreeChannel
+from rcmvae.errors import BundleConflict, ClaimLost, GateRefused
 from rcmvae.feedback import FeedbackStatus, FeedbackStore, NewFeedback
 from rcmvae.predictor import Predictor
 from tests.training.tiny import LENIENT, NEW_LABEL, corrections, everything_wrong, post, unseen
+from training.gate import GateConfig
 from training.relabel import Correction, relabel
 from training.retrain import ATTEMPTS, RetrainResult, retrain
 
@@ -206,10 +207,35 @@ def test_without_a_free_channel_the_feedback_waits_for_a_refit(
     claim_everything(models)
     before = read_pointer(models)
     ids = post(store, corrections(9, 3))
-    with pytest.raises(NoFreeChannel, match="refit with more channels"):
-        retrain(models, store, "relabel", LENIENT)
+    result = retrain(models, store, "relabel", LENIENT)
+    assert result is not None
+    assert (result.applied, result.queued, result.parent) == ((), tuple(ids), None)
     assert statuses(store, ids) == [FeedbackStatus.QUEUED] * 3
     assert read_pointer(models) == before
+
+
+def test_a_label_without_a_channel_does_not_hold_up_the_others(
+    models: Path, store: FeedbackStore
+) -> None:
+    claim_everything(models)
+    new, known = post(store, corrections(9, 3)), post(store, corrections(4, 2))
+    result = retrain(models, store, "relabel", LENIENT)
+    assert result is not None
+    assert (result.applied, result.queued) == (tuple(known), tuple(new))
+    assert statuses(store, known) == [FeedbackStatus.APPLIED] * 2
+    assert statuses(store, new) == [FeedbackStatus.QUEUED] * 3
+    assert read_pointer(models) == result.version
+
+
+def test_a_refused_batch_leaves_the_label_without_a_channel_queued(
+    models: Path, store: FeedbackStore
+) -> None:
+    claim_everything(models)
+    new, bad = post(store, corrections(9, 1)), post(store, everything_wrong())
+    with pytest.raises(GateRefused):
+        retrain(models, store, "relabel", GateConfig(accuracy_drop=0.0))
+    assert statuses(store, new) == [FeedbackStatus.QUEUED]
+    assert set(statuses(store, bad)) == {FeedbackStatus.REJECTED}
 
 
 Move = Callable[[Path, str | None, str], None]
