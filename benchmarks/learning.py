@@ -24,9 +24,9 @@ from benchmarks.result import Figure, add_options, figure_of, report
 from rcmvae.bundle import Bundle, Lineage, load_current, publish_bundle, stage_bundle
 from rcmvae.errors import NoFreeChannel
 from rcmvae.predictor import Predictor
-from training.assemble import assemble, label_ids
+from training.assemble import assemble
 from training.config import RunConfig, load_config, to_json
-from training.data import NO_LABEL, Dataset, load_dataset, load_source
+from training.data import NO_LABEL, Dataset, label_ids, load_dataset, load_source
 from training.evaluate import evaluate, predict_all
 from training.fit import fit
 from training.relabel import Correction, relabel
