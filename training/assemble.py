@@ -78,7 +78,7 @@ def assemble(
             DECODER: graphs.decoder,
             SCORES: graphs.scores,
             CHANNELS: write_affinity(channel_affinity(stream)),
-            GOLDEN: write_golden(dataset.calibration),
+            GOLDEN: write_golden(dataset.density, dataset.calibration),
             LATENT_MAP: _reference_points(graphs, dataset),
             WEIGHTS: bytes(save(network.state_dict())),
         },

@@ -1,8 +1,8 @@
 """Calibration on held-out inputs: temperature, densities, and the conformal samples.
 
 Nothing here needs torch. The held-out inputs come in two parts: on the first the temperature and
-the fused density are fitted, the second only calibrates, so that its scores are exchangeable
-with those of new inputs.
+the fused density are fitted; the second is fresh, so that its scores are exchangeable with those of
+new inputs. Question 2 has nothing that is fitted on held-out inputs, and is calibrated on both.
 """
 
 from dataclasses import dataclass
@@ -71,11 +71,13 @@ class Judged:
         logits: channel logits, (n, K).
         label: index into the labels, NO_LABEL where there is none, (n,).
         fused: fused scores, (n,).
+        fresh: whether neither the temperature nor the fused density was fitted on it, (n,).
     """
 
     logits: NDArray[np.floating]
     label: NDArray[np.int64]
     fused: NDArray[np.floating]
+    fresh: NDArray[np.bool_]
 
 
 def fit_temperature(
@@ -132,7 +134,8 @@ def calibrate(
     """Collect the three conformal samples.
 
     Args:
-        judged: held-out inputs that neither the fit nor the densities have seen.
+        judged: held-out inputs. Nothing of question 2 is fitted on any of them; the samples of
+            question 1 and of the prediction sets take the fresh ones alone.
         ownable: the final map, and the channels' affinity.
         temperature: divides the logits.
         config: which source question 2 uses, and the default alpha.
@@ -154,7 +157,7 @@ def calibrate(
         free_mass=config.free_mass,
         score_names=SCORE_NAMES,
         owned_source=source,
-        fused=ascending(judged.fused),
+        fused=ascending(judged.fused[judged.fresh]),
         owned=ascending(np.concatenate([sample.owned, own.owned])),
         label_set=ascending(np.concatenate([sample.label_set, own.label_set])),
     )
@@ -162,7 +165,7 @@ def calibrate(
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """Scores of question 2, and of the prediction sets, of the same inputs."""
+    """Scores of question 2, and of the prediction sets."""
 
     owned: NDArray[np.float64]
     label_set: NDArray[np.float64]
@@ -171,8 +174,9 @@ class _Sample:
 def _held_out_sample(judged: Judged, ownable: Ownable, temperature: float) -> _Sample:
     """Scores of the held-out inputs that carry a label."""
     known = judged.label != NO_LABEL
-    probability = softmax(judged.logits[known] / temperature) @ ownable.label_map.tau
-    right = probability[np.arange(len(probability)), judged.label[known]]
+    fresh = known & judged.fresh
+    probability = softmax(judged.logits[fresh] / temperature) @ ownable.label_map.tau
+    right = probability[np.arange(len(probability)), judged.label[fresh]]
     return _Sample(ownable.score(judged.logits[known]), 1.0 - right)
 
 

@@ -86,19 +86,41 @@ def foundation_of(bundle: Bundle, temperature: float) -> Foundation:
     )
 
 
-def write_golden(golden: Examples) -> bytes:
-    """Content of `golden.safetensors`."""
-    return write_tensors({"x": golden.x, "label": golden.y})
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """The golden set: all held-out inputs.
+
+    Attributes:
+        examples: m inputs; labels are NO_LABEL where there are none.
+        fresh: whether neither temperature nor fused density was fitted on it, (m,).
+    """
+
+    examples: Examples
+    fresh: NDArray[np.bool_]
 
 
-def read_golden(content: bytes) -> Examples:
-    """The golden set; labels are NO_LABEL where there are none.
+def write_golden(fitted: Examples, fresh: Examples) -> bytes:
+    """Content of `golden.safetensors`: what the densities were fitted on, then the fresh inputs."""
+    arrays = {
+        "x": np.concatenate([fitted.x, fresh.x]),
+        "label": np.concatenate([fitted.y, fresh.y]),
+        "fresh": np.repeat(np.array([0, 1], dtype=np.uint8), [len(fitted), len(fresh)]),
+    }
+    return write_tensors(arrays)
+
+
+def read_golden(content: bytes) -> Golden:
+    """The golden set of a bundle.
 
     Raises:
-        BundleDamaged: it is no safetensors file.
+        BundleDamaged: it is no safetensors file, or lacks a tensor.
     """
     arrays = read_arrays(GOLDEN, content)
-    return Examples(arrays["x"], arrays["label"])
+    missing = {"x", "label", "fresh"} - arrays.keys()
+    if missing:
+        raise BundleDamaged("golden", GOLDEN, f"{min(missing)}: expected a tensor, found none")
+    examples = Examples(arrays["x"], arrays["label"])
+    return Golden(examples, arrays["fresh"].astype(np.bool_))
 
 
 def write_affinity(affinity: NDArray[np.float64]) -> bytes:
@@ -163,18 +185,18 @@ def write_draft(
     return replace(draft, contents={**draft.contents, MODEL_CARD: card.encode()})
 
 
-def _judge(foundation: Foundation, tau: bytes, golden: Examples) -> Judged:
+def _judge(foundation: Foundation, tau: bytes, golden: Golden) -> Judged:
     """Logits and fused scores of the golden set, by the graph that will be served."""
     contents = foundation.contents
     graphs = Graphs(contents[ENCODER], tau, contents[DECODER], contents[SCORES])
-    logits, fused = run_served(graphs, ("logits", "fused"), golden.x)
-    return Judged(logits, golden.y, fused)
+    logits, fused = run_served(graphs, ("logits", "fused"), golden.examples.x)
+    return Judged(logits, golden.examples.y, fused, golden.fresh)
 
 
 def golden_metrics(judged: Judged, label_map: LabelMap, temperature: float) -> dict[str, float]:
     """Accuracy on the golden inputs with a label.
 
-    False alarms are not among the figures: these inputs are the calibration sample themselves.
+    False alarms are not among the figures: these inputs are the calibration samples themselves.
     """
     known = judged.label != NO_LABEL
     predicted = (softmax(judged.logits[known] / temperature) @ label_map.tau).argmax(axis=1)

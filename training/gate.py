@@ -51,7 +51,7 @@ def require_gate(parent: Bundle, candidate: Bundle, config: GateConfig) -> GateR
     """
     if parent.manifest.files[GOLDEN] != candidate.manifest.files[GOLDEN]:
         raise GateRefused("golden set: expected the parent's, byte for byte, got another")
-    golden = read_golden(parent.read(GOLDEN))
+    golden = read_golden(parent.read(GOLDEN)).examples
     known = golden.y != NO_LABEL
     if not known.any():
         raise GateRefused("golden set: expected labelled inputs to judge by, got none")

@@ -27,7 +27,7 @@ from tests.training.tiny import TinyRun, tiny_config, tiny_dataset
 from training.__main__ import main
 from training.assemble import build_label_map
 from training.config import from_json, to_json
-from training.data import NO_LABEL, label_ids
+from training.data import NO_LABEL, Examples, label_ids
 from training.encode import run_served
 from training.run_io import read_run
 
@@ -45,15 +45,22 @@ def test_manifest_says_where_it_comes_from(bundle: Bundle) -> None:
     assert 0 < manifest.metrics["parity_responsibilities"] < 1e-4
 
 
-def test_golden_set_is_the_calibration_part(bundle: Bundle) -> None:
-    golden, part = bundle.arrays(GOLDEN), tiny_dataset().calibration
+def held_out() -> Examples:
+    density, fresh = tiny_dataset().density, tiny_dataset().calibration
+    return Examples(np.concatenate([density.x, fresh.x]), np.concatenate([density.y, fresh.y]))
+
+
+def test_golden_set_is_all_that_was_held_out(bundle: Bundle) -> None:
+    golden, part = bundle.arrays(GOLDEN), held_out()
     np.testing.assert_array_equal(golden["x"], part.x)
     np.testing.assert_array_equal(golden["label"], part.y)
+    assert golden["fresh"].sum() == len(tiny_dataset().calibration)
+    assert not golden["fresh"][: len(tiny_dataset().density)].any()
     assert bundle.manifest.metrics["golden_labelled"] == (part.y != NO_LABEL).sum()
 
 
 def test_golden_accuracy_is_what_the_predictor_answers(bundle: Bundle) -> None:
-    part = tiny_dataset().calibration
+    part = held_out()
     known = part.y != NO_LABEL
     predicted = np.array(Predictor.open(bundle).predict(part.x[known]).predicted)
     truth = np.array(bundle.manifest.labels)[part.y[known]]
@@ -65,7 +72,8 @@ def test_calibration_samples_have_one_score_for_every_held_out_input(bundle: Bun
     calibration = parse_calibration(bundle.read(CALIBRATION))
     part = tiny_dataset().calibration
     assert len(calibration.fused) == len(part)
-    assert len(calibration.owned) == len(calibration.label_set) == (part.y != NO_LABEL).sum()
+    assert len(calibration.label_set) == (part.y != NO_LABEL).sum()
+    assert len(calibration.owned) == (held_out().y != NO_LABEL).sum()
     fused = Predictor.open(bundle).predict(part.x).scores[:, -1]
     np.testing.assert_allclose(calibration.fused, np.sort(fused), rtol=1e-3)
 

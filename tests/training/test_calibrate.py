@@ -138,7 +138,8 @@ def judged(labels: int, count: int = 30, unlabelled: int = 6) -> Judged:
     rng = np.random.default_rng(9)
     label = np.arange(count) % labels
     label[count - unlabelled :] = NO_LABEL
-    return Judged(3 * rng.normal(size=(count, 5)), label, rng.random(count))
+    fresh = np.ones(count, dtype=np.bool_)
+    return Judged(3 * rng.normal(size=(count, 5)), label, rng.random(count), fresh)
 
 
 def test_held_out_samples_are_the_scores_of_held_out_inputs() -> None:
@@ -202,6 +203,15 @@ def test_a_label_without_held_out_inputs_joins_by_leaving_one_out() -> None:
     for sample, column in ((calibration.owned, 0), (calibration.label_set, 1)):
         for score in joined[:, column]:
             assert np.isclose(sample, score, atol=1e-9).any()
+
+
+def test_only_question_2_uses_inputs_that_something_was_fitted_on() -> None:
+    inputs = judged(2)
+    fitted = replace(inputs, fresh=np.arange(30) >= 10)
+    calibration = calibrate(fitted, ownable(a_map()), 1.0, CONFIG)
+    np.testing.assert_allclose(calibration.fused, np.sort(inputs.fused[10:]))
+    assert len(calibration.label_set) == 24 - 10
+    assert calibration.owned == calibrate(inputs, ownable(a_map()), 1.0, CONFIG).owned
 
 
 def test_ownership_of_a_lone_example_without_itself_is_none() -> None:
