@@ -7,6 +7,7 @@ is one run of one session.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -17,9 +18,19 @@ from onnx import ModelProto, ValueInfoProto, compose, helper, numpy_helper, pars
 from rcmvae.bundle.manifest import DECODER, ENCODER, SCORES, TAU
 from rcmvae.errors import BundleDamaged
 from rcmvae.label_map import LabelMap, expected_entropy
-from rcmvae.ood import FUSED_NAMES, LOG_FLOOR, SCORE_NAMES, FeatureDensity, FusedDensity
+from rcmvae.ood import (
+    FUSED_NAMES,
+    LOG_FLOOR,
+    SCORE_NAMES,
+    SMALLEST_SIGMA,
+    FeatureDensity,
+    FusedDensity,
+    LatentPrior,
+)
 from rcmvae.ownership import OWNERSHIP_TEMPERATURE
 from rcmvae.uncertainty import entropy
+
+Likelihood = Literal["bernoulli", "gaussian"]
 
 OPSET = 20
 IR_VERSION = 10
@@ -98,17 +109,8 @@ select (float[N, {channels}, {latent}] mu, int64[N] channel) => (float[N, {laten
 }}
 """
 
-_SCORES_TEXT = """
-scores (float[N, {shape}] x, float[N, {channels}, {latent}] mu,
-        float[N, {channels}, {latent}] logvar, float[N, {features}] features,
-        int64[N] channel, float[N, {shape}] reconstruction)
-    => (float[N, {scores}] scores, float[N] fused, float[N, 2] position)
-<float one = {{1.0}}, float half = {{0.5}}, float tiny = {{1e-6}}, float almost = {{0.999999}},
- int64[2] flat = {{0, -1}}, int64[1] last = {{1}}, float floor = {{{log_floor}}}>
-{{
-    flat_x = Reshape (x, flat)
-    decoded = Reshape (reconstruction, flat)
-    flat_r = Clip (decoded, tiny, almost)
+# -log p(x given z, k) of the whole input, above the least that the likelihood allows.
+_BERNOULLI_ERROR = """
     log_r = Log (flat_r)
     inverse_r = Sub (one, flat_r)
     log_inverse_r = Log (inverse_r)
@@ -118,7 +120,34 @@ scores (float[N, {shape}] x, float[N, {channels}, {latent}] mu,
     log_likelihoods = Add (hit, miss)
     log_likelihood = ReduceSum <keepdims = 1> (log_likelihoods, last)
     reconstruction_error = Neg (log_likelihood)
+"""
 
+_GAUSSIAN_ERROR = """
+    flat_sigma = Reshape (sigma, flat)
+    missed = Sub (flat_x, flat_r)
+    missed_unit = Div (missed, flat_sigma)
+    missed_square = Mul (missed_unit, missed_unit)
+    half_square = Mul (missed_square, half)
+    relative_sigma = Div (flat_sigma, smallest_sigma)
+    log_sigma = Log (relative_sigma)
+    raw_errors = Add (half_square, log_sigma)
+    errors = Max (raw_errors, zero)
+    reconstruction_error = ReduceSum <keepdims = 1> (errors, last)
+"""
+
+_SCORES_TEXT = """
+scores (float[N, {shape}] x, float[N, {channels}, {latent}] mu,
+        float[N, {channels}, {latent}] logvar, float[N, {features}] features,
+        int64[N] channel, float[N, {shape}] reconstruction{more_inputs})
+    => (float[N, {scores}] scores, float[N] fused, float[N, 2] position)
+<float zero = {{0.0}}, float one = {{1.0}}, float half = {{0.5}}, float tiny = {{1e-6}},
+ float almost = {{0.999999}}, float smallest_sigma = {{{smallest_sigma}}},
+ int64[2] flat = {{0, -1}}, int64[1] last = {{1}}, float floor = {{{log_floor}}}>
+{{
+    flat_x = Reshape (x, flat)
+    decoded = Reshape (reconstruction, flat)
+    flat_r = Clip (decoded, tiny, almost)
+    {error}
     difference = Sub (flat_x, flat_r)
     squared = Mul (difference, difference)
     squared_error = ReduceSum <keepdims = 1> (squared, last)
@@ -130,10 +159,16 @@ scores (float[N, {shape}] x, float[N, {channels}, {latent}] mu,
     row = Unsqueeze (channel, last)
     z_mu = GatherND <batch_dims = 1> (mu, row)
     z_logvar = GatherND <batch_dims = 1> (logvar, row)
-    z_square = Mul (z_mu, z_mu)
-    z_variance = Exp (z_logvar)
+    own_mean = Gather <axis = 0> (prior_mean, channel)
+    own_scale = Gather <axis = 0> (prior_scale, channel)
+    own_logvar = Gather <axis = 0> (prior_logvar, channel)
+    z_centred = Sub (z_mu, own_mean)
+    z_unit = Div (z_centred, own_scale)
+    u_logvar = Sub (z_logvar, own_logvar)
+    z_square = Mul (z_unit, z_unit)
+    z_variance = Exp (u_logvar)
     z_sum = Add (z_square, z_variance)
-    z_less = Sub (z_sum, z_logvar)
+    z_less = Sub (z_sum, u_logvar)
     z_term = Sub (z_less, one)
     kl_sum = ReduceSum <keepdims = 1> (z_term, last)
     kl = Mul (kl_sum, half)
@@ -155,7 +190,7 @@ scores (float[N, {shape}] x, float[N, {channels}, {latent}] mu,
     fused = ReduceSum <keepdims = 0> (white_logs_square, last)
 
     anchor = Gather <axis = 0> (position_anchor, channel)
-    offset = MatMul (z_mu, position_plane)
+    offset = MatMul (z_centred, position_plane)
     position = Add (anchor, offset)
 }}
 """
@@ -193,6 +228,9 @@ def scores_graph(
     fused: FusedDensity,
     anchor: NDArray[np.floating],
     plane: NDArray[np.floating],
+    *,
+    prior: LatentPrior | None = None,
+    likelihood: Likelihood = "bernoulli",
 ) -> ModelProto:
     """`scores.onnx`: the scores of question 1, their fusion, and the position in the picture.
 
@@ -202,10 +240,18 @@ def scores_graph(
         features: density of the encoder's features.
         fused: density of the log scores.
         anchor: 2-D centre of every channel, (K, 2).
-        plane: from a latent mean to an offset in the picture, (d, 2).
+        plane: from a latent mean, less its prior's, to an offset in the picture, (d, 2).
+        prior: of the latents; N(0, I) for every channel if None.
+        likelihood: ``gaussian`` makes ``sigma`` of the shape of x one more input.
     """
+    prior = prior or LatentPrior.standard(len(features.means), latent_dim)
+    sides = ", ".join(str(side) for side in shape)
+    gaussian = likelihood == "gaussian"
     text = _SCORES_TEXT.format(
-        shape=", ".join(str(side) for side in shape),
+        shape=sides,
+        more_inputs=f", float[N, {sides}] sigma" if gaussian else "",
+        error=_GAUSSIAN_ERROR if gaussian else _BERNOULLI_ERROR,
+        smallest_sigma=SMALLEST_SIGMA,
         channels=len(features.means),
         latent=latent_dim,
         features=features.means.shape[1],
@@ -221,6 +267,9 @@ def scores_graph(
         "fused_whitener": fused.whitener,
         "position_anchor": anchor,
         "position_plane": plane,
+        "prior_mean": prior.mean,
+        "prior_scale": prior.scale,
+        "prior_logvar": prior.logvar,
     }
     return _model(text, constants)
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+SMALLEST_SIGMA = 0.05
+"""Lower bound of a Gaussian decoder's standard deviation."""
+
 SCORE_NAMES = (
     "reconstruction_error",
     "relative_reconstruction_error",
@@ -18,13 +21,42 @@ SCORE_NAMES = (
     "negative_elbo",
     "mahalanobis",
 )
-"""Columns of the `scores` output; all are non-negative, higher is stranger."""
+"""Columns of the `scores` output; all are non-negative, higher is stranger.
+
+The reconstruction error is -log p(x given z, k) above the least that the likelihood allows: zero
+for Bernoulli values, log(SMALLEST_SIGMA sqrt(2 pi)) a value for Gaussian ones. `kl` is that to the
+channel's own prior.
+"""
 
 FUSED_NAMES = ("reconstruction_error", "relative_reconstruction_error", "kl", "mahalanobis")
 """Those that the density sees: `negative_elbo` is a sum of two of them."""
 
 LOG_FLOOR = 1e-3
 """Added before the logarithm, so that a score of zero stays finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatentPrior:
+    """p(z given k), one diagonal Gaussian per channel.
+
+    Attributes:
+        mean: float64 (K, d).
+        logvar: log-variances, float64 (K, d).
+    """
+
+    mean: NDArray[np.float64]
+    logvar: NDArray[np.float64]
+
+    @classmethod
+    def standard(cls, num_channels: int, latent_dim: int) -> "LatentPrior":
+        """N(0, I) for every channel."""
+        zeros = np.zeros((num_channels, latent_dim))
+        return cls(zeros, zeros)
+
+    @property
+    def scale(self) -> NDArray[np.float64]:
+        """Standard deviations, (K, d)."""
+        return np.asarray(np.exp(0.5 * self.logvar))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from rcmvae.bundle.manifest import (
 )
 from rcmvae.graph import Graphs, scores_graph, tau_graph
 from rcmvae.label_map import LabelMap, posterior_mean
-from rcmvae.ood import FUSED_NAMES, FusedDensity, fit_fused_density
+from rcmvae.ood import FUSED_NAMES, FusedDensity, LatentPrior, fit_fused_density
 from training.affinity import channel_affinity
 from training.augment import views
 from training.calibrate import fit_feature_density, fit_temperature
@@ -66,7 +66,7 @@ def assemble(
     require_parity(parity, config.calibration.parity)
     label_map = build_label_map(network, dataset, config, ids)
     stream = encode(session_of(encoder), dataset.unlabelled[:DENSITY_INPUTS])
-    graphs = _fit_graphs(encoder, decoder, stream, dataset, config, label_map)
+    graphs = _fit_graphs(encoder, decoder, stream, dataset, config, label_map, prior_of(network))
     temperature = _temperature(graphs.encoder, dataset.density, label_map)
     foundation = Foundation(
         signature=InputSignature(shape=dataset.shape),
@@ -109,6 +109,13 @@ def build_label_map(
     )
 
 
+def prior_of(network: RcmVae) -> LatentPrior:
+    """The moments of the network's prior on z, fixed for serving."""
+    with torch.no_grad():
+        moments = network.eval().prior_moments()
+    return LatentPrior(*(part.double().numpy() for part in moments))
+
+
 def _temperature(encoder: bytes, held_out: Examples, label_map: LabelMap) -> float:
     """Fitted on held-out labels that the conformal samples do not use."""
     logits = encode(session_of(encoder), held_out.x).logits
@@ -123,16 +130,24 @@ def _fit_graphs(
     dataset: Dataset,
     config: RunConfig,
     label_map: LabelMap,
+    prior: LatentPrior,
 ) -> Graphs:
     """Fit the densities and write `scores.onnx`, first with an open fused density, then fitted."""
     density = fit_feature_density(stream)
-    picture = draw_picture(stream, density.means)
+    picture = draw_picture(stream, density.means, prior.mean)
     # The scores do not depend on the label map: any ownership will do.
     tau = tau_graph(label_map, 1.0, np.zeros(label_map.num_channels)).SerializeToString()
 
     def with_fused(fused: FusedDensity) -> Graphs:
         model = scores_graph(
-            dataset.shape, config.model.latent_dim, density, fused, picture.anchor, picture.plane
+            dataset.shape,
+            config.model.latent_dim,
+            density,
+            fused,
+            picture.anchor,
+            picture.plane,
+            prior=prior,
+            likelihood=config.model.likelihood,
         )
         return Graphs(encoder, tau, decoder, model.SerializeToString())
 

@@ -16,11 +16,17 @@ from training.state import EpochRecord, FitState
 _NETWORK = "network/"
 _OPTIMIZER = "optimizer/"
 _COUNTS = "counts"
+_USAGE = "usage"
 
 
 def write_checkpoint(path: Path, state: FitState) -> None:
     """Write everything that a resumed run needs; a kill leaves the old file or the new one."""
-    tensors = {_COUNTS: state.counts, **_network_tensors(state), **_optimizer_tensors(state)}
+    tensors = {
+        _COUNTS: state.counts,
+        _USAGE: state.usage,
+        **_network_tensors(state),
+        **_optimizer_tensors(state),
+    }
     history = json.dumps([asdict(record) for record in state.history])
     content = save(
         {name: tensor.contiguous() for name, tensor in tensors.items()},
@@ -66,7 +72,7 @@ def _read_history(metadata: dict[str, str]) -> list[EpochRecord]:
 
 def _require_shapes(state: FitState, tensors: dict[str, Tensor]) -> None:
     """Counts and moments; the network checks its own, but an optimiser takes anything."""
-    expected = {_COUNTS: state.counts.shape}
+    expected = {_COUNTS: state.counts.shape, _USAGE: state.usage.shape}
     if any(name.startswith(_OPTIMIZER) for name in tensors):
         expected |= _moment_shapes(state)
     actual = {n: t.shape for n, t in tensors.items() if not n.startswith(_NETWORK)}
@@ -101,7 +107,7 @@ def _optimizer_tensors(state: FitState) -> dict[str, Tensor]:
 
 
 def _restore(state: FitState, tensors: dict[str, Tensor]) -> None:
-    state.counts = tensors.pop(_COUNTS)
+    state.counts, state.usage = tensors.pop(_COUNTS), tensors.pop(_USAGE)
     network = {n.removeprefix(_NETWORK): t for n, t in tensors.items() if n.startswith(_NETWORK)}
     state.network.load_state_dict(network)
     per_parameter: dict[int, dict[str, Tensor]] = {}

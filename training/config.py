@@ -1,5 +1,6 @@
 """The configuration of one run: a tree of frozen dataclasses, a TOML file, and flags on top."""
 
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,17 @@ class ModelConfig:
 
     Attributes:
         encoder: ``conv`` for images, ``mlp`` for vectors.
+        decoder: ``mlp`` for anything, ``conv`` for images.
+        conditioning: how a channel's embedding steers the decoder: ``film``, ``concat``, or
+            ``cin`` (conditional instance normalisation, for the ``conv`` decoder).
+        layout: ``decentralized`` (one latent per channel) or ``shared`` (one for all of them).
+        prior: on z: ``standard``, ``mixture`` (learned means), ``vamp`` (learned pseudo-inputs
+            through the encoder) or ``geometric`` (fixed centres).
+        centres: of the geometric prior: on a ``circle``, or on a ``grid``.
+        centre_distance: radius of the circle, or spacing of the grid.
+        channel_prior: on c: ``uniform`` or ``learnable``.
+        likelihood: ``bernoulli``, or ``gaussian`` with a decoded standard deviation.
+        sigma: of the gaussian: one for an ``image``, or one for a ``pixel``.
         channels_per_class: K is this times the number of classes, unless ``num_channels`` is set.
         num_channels: K, or 0 to take it from the classes.
         latent_dim: d, dimension of each channel's latent.
@@ -62,6 +74,15 @@ class ModelConfig:
 
     __pydantic_config__ = _FORBID_EXTRA
     encoder: Literal["conv", "mlp"] = "conv"
+    decoder: Literal["mlp", "conv"] = "mlp"
+    conditioning: Literal["film", "concat", "cin"] = "film"
+    layout: Literal["decentralized", "shared"] = "decentralized"
+    prior: Literal["standard", "mixture", "vamp", "geometric"] = "standard"
+    centres: Literal["circle", "grid"] = "circle"
+    centre_distance: Positive = 3.0
+    channel_prior: Literal["uniform", "learnable"] = "uniform"
+    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
+    sigma: Literal["image", "pixel"] = "image"
     channels_per_class: Count = 3
     num_channels: CountOrZero = 0
     latent_dim: Count = 8
@@ -72,37 +93,109 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionsConfig:
+    """Weights of the terms that are off by default: zero is off.
+
+    Attributes:
+        channel_kl: of KL(r || pi), beta_c.
+        dirichlet: of -sum log pi_k: the MAP of pi under Dir(1 + weight times inputs).
+        sparsity: of the usage entropy as a penalty, once ramped in.
+        sparsity_ramp: shares of the run between which it is ramped in.
+        repulsion: between the channel embeddings.
+        peakiness: of -log density of the logits under a mixture of Gaussians.
+        peak: distance of its centres from the origin, M in M e_k.
+        contrastive: of the supervised contrastive loss on the labelled latents.
+        contrastive_temperature: divides its cosines.
+        variance: of the penalty on latents that hardly vary over the batch.
+        discrepancy: of the MMD between latents and their prior.
+        soft_embedding: share of the run over which the decoder goes from the embedding averaged
+            by the responsibilities to the channel's own; 0 for never.
+    """
+
+    __pydantic_config__ = _FORBID_EXTRA
+    channel_kl: Weight = 0.0
+    dirichlet: Weight = 0.0
+    sparsity: Weight = 0.0
+    sparsity_ramp: tuple[Share, Share] = (0.7, 1.0)
+    repulsion: Weight = 0.0
+    peakiness: Weight = 0.0
+    peak: Positive = 5.0
+    contrastive: Weight = 0.0
+    contrastive_temperature: Positive = 0.1
+    variance: Weight = 0.0
+    discrepancy: Weight = 0.0
+    soft_embedding: Share = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CurriculumConfig:
+    """Channels that open one after another, as the reconstruction stalls.
+
+    Attributes:
+        start: channels open at the start; 0 for all of them, which is no curriculum.
+        step: channels that open at once.
+        patience: epochs without progress before the next ones open.
+        tolerance: share by which the reconstruction has to fall to count as progress.
+        kick: what is added to the logits of channels that have just opened, fading to zero.
+        kick_epochs: epochs over which it fades.
+        end: share of the run after which all channels are open.
+    """
+
+    __pydantic_config__ = _FORBID_EXTRA
+    start: CountOrZero = 0
+    step: Count = 2
+    patience: Count = 2
+    tolerance: Share = 0.01
+    kick: Weight = 2.0
+    kick_epochs: Count = 3
+    end: OpenShare = 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectiveConfig:
     """Weights of the objective's terms; docs/math.md has their formulas.
 
     Attributes:
         reconstruction: weight of the negative ELBO, which is divided by the input's size.
+        routing: ``expectation`` over the top channels, or over a relaxed sample of the channel,
+            ``gumbel`` (soft) or ``gumbel_st`` (straight-through).
+        gumbel_temperature: of the sample, at the start and at the end of the run.
         top_channels: M, channels over which the expectation is taken exactly.
+        kl_form: ``routed`` like the reconstruction, or ``all``: the sum over all K, unweighted.
         kl_warmup: share of the run over which the weight of KL_z rises from 0 to 1.
         supervised: weight of the supervised term once ramped in.
         supervised_ramp: shares of the run between which it is ramped in.
         usage: weight of the usage reward at the start.
         usage_fade: shares of the run between which it fades to zero.
+        usage_momentum: of the moving average of the mean responsibilities; 0 for the batch alone.
         channel_agreement: weight of the mutual information between views on channels.
         label_agreement: weight of the same through the label map, once ramped in.
         label_agreement_ramp: shares of the run between which it is ramped in.
         alpha0: Dirichlet floor of the label counts, per label.
         count_decay: decay of the label counts per step in training.
+        options: terms that are off by default.
+        curriculum: off by default.
     """
 
     __pydantic_config__ = _FORBID_EXTRA
     reconstruction: Weight = 8.0
+    routing: Literal["expectation", "gumbel", "gumbel_st"] = "expectation"
+    gumbel_temperature: tuple[Positive, Positive] = (1.0, 0.5)
     top_channels: Count = 5
+    kl_form: Literal["routed", "all"] = "routed"
     kl_warmup: Share = 0.3
     supervised: Weight = 1.0
     supervised_ramp: tuple[Share, Share] = (0.1, 0.4)
     usage: Weight = 1.0
     usage_fade: tuple[Share, Share] = (0.3, 0.7)
+    usage_momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     channel_agreement: Weight = 1.0
     label_agreement: Weight = 2.0
     label_agreement_ramp: tuple[Share, Share] = (0.3, 0.6)
     alpha0: Positive = 0.02
     count_decay: Share = 0.98
+    options: OptionsConfig = field(default_factory=OptionsConfig)
+    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,14 +290,47 @@ def from_json(values: object) -> RunConfig:
     """Read a configuration back.
 
     Raises:
-        InvalidInput: a field is unknown or has the wrong type; names it.
+        InvalidInput: a field is unknown, has the wrong type, or does not go with another; names it.
     """
     try:
-        return _ADAPTER.validate_python(values)
+        config = _ADAPTER.validate_python(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in first["loc"]) or "configuration"
         raise InvalidInput(path, first["msg"], repr(first["input"])[:80]) from None
+    _require_fit(config)
+    return config
+
+
+def _require_fit(config: RunConfig) -> None:
+    """Refuse choices that contradict each other, or that would silently do nothing."""
+    model, options = config.model, config.objective.options
+    learnable = model.channel_prior == "learnable"
+    if model.conditioning == "cin" and model.decoder == "mlp":
+        raise InvalidInput("model.conditioning", "film or concat for the mlp decoder", "cin")
+    if model.prior == "geometric" and model.latent_dim < 2:
+        raise InvalidInput("model.latent_dim", "at least 2 for the geometric prior", "1")
+    if learnable and not options.channel_kl:
+        raise InvalidInput(
+            "objective.options.channel_kl", "above 0 where model.channel_prior=learnable", "0"
+        )
+    if options.dirichlet and not learnable:
+        raise InvalidInput(
+            "objective.options.dirichlet", "0 unless model.channel_prior=learnable", "above 0"
+        )
+    _require_settled(config)
+
+
+def _require_settled(config: RunConfig) -> None:
+    """A curriculum has to be over before the run is: what is served has no closed channel."""
+    curriculum, epochs = config.objective.curriculum, config.fit.epochs
+    left = epochs - math.ceil(curriculum.end * epochs) - 1
+    if curriculum.start and left < curriculum.kick_epochs:
+        raise InvalidInput(
+            "objective.curriculum.kick_epochs",
+            f"at most {max(0, left)}, so that the last epoch has no kick",
+            str(curriculum.kick_epochs),
+        )
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:

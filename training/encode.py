@@ -67,8 +67,19 @@ def decode(
     session: ort.InferenceSession, z: NDArray[np.float32], channel: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Decode z (n, d) by channel (n,) with a session over `decoder.onnx`: (n, *shape)."""
+    return decode_outputs(session, z, channel, ("reconstruction",))[0]
+
+
+def decode_outputs(
+    session: ort.InferenceSession,
+    z: NDArray[np.float32],
+    channel: NDArray[np.int64],
+    outputs: Sequence[str],
+) -> list[NDArray[np.float32]]:
+    """Decode z (n, d) by channel (n,) and return the named outputs, each (n, *shape)."""
     feeds = ({"z": z[chunk], "channel": channel[chunk]} for chunk in chunks(len(z)))
-    return np.concatenate([session.run(["reconstruction"], feed)[0] for feed in feeds])
+    parts = [session.run(list(outputs), feed) for feed in feeds]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def run_served(

@@ -2,8 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,35 +11,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from rcmvae.errors import Diverged
-from training.augment import views
+from training.batch import Batch, Tensors, compute_terms
 from training.checkpoint import read_checkpoint, write_checkpoint
 from training.config import RunConfig
+from training.curriculum import logit_bias
 from training.data import Dataset
-from training.model.encoder import Encoding
-from training.objective import (
-    Terms,
-    TermWeights,
-    combine,
-    elbo_terms,
-    label_assignment,
-    mutual_information,
-    posterior_mean,
-    supervised_nll,
-    top_channels,
-    usage_entropy,
-    weights_at,
-)
 from training.state import EpochRecord, FitState, new_state
+from training.terms.term import combine
 from training.threads import thread_count
-
-
-@dataclass(frozen=True, slots=True)
-class Tensors:
-    """The data of the fit on the device."""
-
-    unlabelled: Tensor
-    labelled_x: Tensor
-    labelled_y: Tensor
 
 
 def fit(
@@ -105,21 +83,31 @@ def _fit_epoch(state: FitState, tensors: Tensors, config: RunConfig, epoch: int)
     # The generator depends on seed and epoch alone, so that a resumed run sees the same batches.
     torch.manual_seed(config.seed * 100_003 + epoch)
     state.network.train()
-    terms = [
-        _step(state, x, tensors, config, progress)
+    bias = _logit_bias(state, config)
+    steps = [
+        _step(state, Batch(x, tensors, progress, bias), config)
         for x, progress in _batches(tensors.unlabelled, config, epoch)
     ]
-    means = torch.tensor(np.array([[float(t) for t in step] for step in terms])).mean(dim=0)
-    record = _record(epoch, means)
+    record = _record(epoch, steps)
     state.epoch = epoch + 1
     state.history.append(record)
     return record
 
 
-def _record(epoch: int, means: Tensor) -> EpochRecord:
-    loss, reconstruction, kl, supervised, entropy, channels, labels = means.tolist()
-    effective = math.exp(entropy)
-    return EpochRecord(epoch, loss, reconstruction, kl, supervised, effective, channels, labels)
+def _logit_bias(state: FitState, config: RunConfig) -> Tensor | None:
+    """What the curriculum adds to the channel logits; None where there is no curriculum."""
+    curriculum = config.objective.curriculum
+    if not curriculum.start:
+        return None
+    losses = [record.reconstruction for record in state.history]
+    return logit_bias(losses, state.network.num_channels, config.fit.epochs, curriculum)
+
+
+def _record(epoch: int, steps: Sequence[Mapping[str, float]]) -> EpochRecord:
+    """Means over the steps of an epoch."""
+    means = {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
+    effective = math.exp(means.pop("usage_entropy"))
+    return EpochRecord(epoch=epoch, effective_channels=effective, **means)
 
 
 def _batches(x: Tensor, config: RunConfig, epoch: int) -> Iterator[tuple[Tensor, float]]:
@@ -131,69 +119,28 @@ def _batches(x: Tensor, config: RunConfig, epoch: int) -> Iterator[tuple[Tensor,
         yield x[index], (epoch + step / steps) / config.fit.epochs
 
 
-def _step(
-    state: FitState, x: Tensor, tensors: Tensors, config: RunConfig, progress: float
-) -> Terms:
-    set_learning_rate(state.optimizer, one_cycle(progress, config.fit.peak_lr))
-    terms = compute_terms(state, x, tensors, config, weights_at(progress, config.objective))
-    _require_finite(terms, progress * config.fit.epochs)
+def _step(state: FitState, batch: Batch, config: RunConfig) -> dict[str, float]:
+    """One step of the optimiser; the loss and every term by name."""
+    set_learning_rate(state.optimizer, one_cycle(batch.progress, config.fit.peak_lr))
+    terms = compute_terms(state, batch, config)
+    loss = combine(terms)
+    values = {"loss": loss.item(), **{term.name: term.value.item() for term in terms}}
+    _require_finite(values, batch.progress * config.fit.epochs)
     state.optimizer.zero_grad(set_to_none=True)
-    terms.loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.fit.clip)
     state.optimizer.step()
-    return Terms(*(term.detach() for term in terms))
+    return values
 
 
-def _require_finite(terms: Terms, epoch: float) -> None:
+def _require_finite(values: Mapping[str, float], epoch: float) -> None:
     """Stop before a step spoils the weights: the last checkpoint stays good."""
-    if not math.isfinite(terms.loss.item()):
-        values = ", ".join(f"{name}={term.item():.4g}" for name, term in terms._asdict().items())
+    if not math.isfinite(values["loss"]):
+        shown = ", ".join(f"{name}={value:.4g}" for name, value in values.items())
         raise Diverged(
-            f"epoch {epoch:.2f}: expected a finite loss, got {values}; "
+            f"epoch {epoch:.2f}: expected a finite loss, got {shown}; "
             "check the inputs for NaN, or lower fit.peak_lr"
         )
-
-
-def compute_terms(
-    state: FitState, x: Tensor, tensors: Tensors, config: RunConfig, weights: TermWeights
-) -> Terms:
-    """All terms for one batch of unlabelled x (B, *shape); the label counts move along.
-
-    Two views of every unlabelled input and one of every labelled one go through the encoder
-    together; the first view is the one that is reconstructed.
-    """
-    objective, size = config.objective, len(x)
-    pick = torch.randint(len(tensors.labelled_y), (config.fit.labelled_batch,))
-    label = tensors.labelled_y[pick]
-    seen = views(torch.cat([x, x, tensors.labelled_x[pick]]), config.augment)
-    encoding = state.network.encode(seen)
-    responsibilities = encoding.logits.softmax(dim=1)
-    first, second = responsibilities[:size], responsibilities[size : 2 * size]
-    owned = responsibilities[2 * size :]
-    routing = top_channels(first, objective.top_channels)
-    first_view = Encoding(*(part[:size] for part in encoding))
-    reconstruction, kl = elbo_terms(state.network, seen[:size], first_view, routing)
-    counts = update_counts(state, owned.detach(), label, config)
-    return combine(
-        reconstruction / x[0].numel(),
-        kl / x[0].numel(),
-        supervised_nll(owned, posterior_mean(counts, objective.alpha0), label),
-        usage_entropy(first),
-        mutual_information(first, second),
-        mutual_information(
-            label_assignment(first, counts, objective.alpha0),
-            label_assignment(second, counts, objective.alpha0),
-        ),
-        weights=weights,
-        config=objective,
-    )
-
-
-def update_counts(state: FitState, owned: Tensor, label: Tensor, config: RunConfig) -> Tensor:
-    """Decay the counts, add the batch, and return them in units of labelled examples, (K, C)."""
-    onehot = torch.nn.functional.one_hot(label, state.counts.shape[1]).to(owned)
-    state.counts = config.objective.count_decay * state.counts + owned.T @ onehot
-    return state.counts * (config.data.labels / state.counts.sum())
 
 
 def one_cycle(progress: float, peak: float, warm: float = 0.25) -> float:

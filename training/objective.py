@@ -4,54 +4,39 @@ Shapes: B inputs, K channels, C labels, M channels in the exact expectation, d l
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from training.config import ObjectiveConfig
 from training.model.encoder import Encoding
 from training.model.network import RcmVae
+from training.model.priors import Moments, latent_kl, standardised
+from training.routing import Routing
 
 _TINY = 1e-8
 
 
-class Routing(NamedTuple):
-    """The M most responsible channels of every input.
-
-    Attributes:
-        channel: their indices, (B, M) int64.
-        weight: their responsibilities, renormalised to sum to one, (B, M).
-    """
-
-    channel: Tensor
-    weight: Tensor
-
-
 @dataclass(frozen=True, slots=True)
 class TermWeights:
-    """Weights of the terms at one moment of the run."""
+    """Weights of the terms at one moment of the run.
+
+    Attributes:
+        kl: of KL_z within the negative ELBO, in [0, 1].
+        supervised: of the supervised term.
+        usage: of the usage entropy as a reward.
+        sparsity: of the same entropy as a penalty.
+        label_agreement: of the agreement on labels.
+        soft_embedding: share of the averaged embedding in what the decoder is conditioned on.
+    """
 
     kl: float
     supervised: float
     usage: float
+    sparsity: float
     label_agreement: float
-
-
-class Terms(NamedTuple):
-    """The terms of one step, each a scalar tensor in nats, and what they sum to.
-
-    Reconstruction and KL are per input value (divided by the input's size).
-    """
-
-    loss: Tensor
-    reconstruction: Tensor
-    kl: Tensor
-    supervised: Tensor
-    usage_entropy: Tensor
-    channel_agreement: Tensor
-    label_agreement: Tensor
+    soft_embedding: float
 
 
 def ramp(progress: float, start: float, end: float) -> float:
@@ -63,18 +48,15 @@ def ramp(progress: float, start: float, end: float) -> float:
 
 def weights_at(progress: float, config: ObjectiveConfig) -> TermWeights:
     """The weights of the terms at ``progress`` in [0, 1] of the run."""
+    options = config.options
     return TermWeights(
         kl=ramp(progress, 0.0, config.kl_warmup),
         supervised=config.supervised * ramp(progress, *config.supervised_ramp),
         usage=config.usage * (1.0 - ramp(progress, *config.usage_fade)),
+        sparsity=options.sparsity * ramp(progress, *options.sparsity_ramp),
         label_agreement=config.label_agreement * ramp(progress, *config.label_agreement_ramp),
+        soft_embedding=1.0 - ramp(progress, 0.0, options.soft_embedding),
     )
-
-
-def top_channels(responsibilities: Tensor, count: int) -> Routing:
-    """The ``count`` most responsible channels of r (B, K), renormalised on that set."""
-    top = responsibilities.topk(min(count, responsibilities.shape[1]), dim=1)
-    return Routing(top.indices, top.values / top.values.sum(dim=1, keepdim=True))
 
 
 def gather_channels(values: Tensor, channel: Tensor) -> Tensor:
@@ -83,42 +65,80 @@ def gather_channels(values: Tensor, channel: Tensor) -> Tensor:
     return values.gather(1, index)
 
 
-def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
-    """-log p(x|z, c) in nats for logits (..., *shape) and x broadcast to them, summed over shape.
+@dataclass(frozen=True, slots=True)
+class Elbo:
+    """Parts of the negative ELBO, each the batch mean in nats.
 
-    Args:
-        logits: (B, M, *shape).
-        x: (B, *shape), values in [0, 1].
-
-    Returns:
-        (B, M).
+    Attributes:
+        reconstruction: scalar.
+        kl: scalar.
+        z: the latents that were drawn, in the coordinates in which their prior is N(0, I),
+            (B, M, d).
     """
-    target = x.unsqueeze(1).expand_as(logits)
-    nll = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    return nll.flatten(2).sum(dim=2)
 
-
-def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mu, diag exp logvar) || N(0, I)) in nats over the last axis (Kingma 2014, app. B)."""
-    return 0.5 * (mu.square() + logvar.exp() - 1.0 - logvar).sum(dim=-1)
+    reconstruction: Tensor
+    kl: Tensor
+    z: Tensor
 
 
 def elbo_terms(
-    network: RcmVae, x: Tensor, encoding: Encoding, routing: Routing
-) -> tuple[Tensor, Tensor]:
+    network: RcmVae,
+    x: Tensor,
+    encoding: Encoding,
+    routing: Routing,
+    *,
+    kl_form: Literal["routed", "all"] = "routed",
+    embedding: Tensor | None = None,
+) -> Elbo:
     """Reconstruction and KL_z, each the batch mean of its expectation over the routed channels.
 
     Losses are weighed, decodings are never blended: a blend would let several channels share one
     input in parts.
+
+    Args:
+        network: to decode with.
+        x: inputs, (B, *shape).
+        encoding: of x.
+        routing: M channels of each.
+        kl_form: ``all`` sums KL_z over all K channels, without weights.
+        embedding: what the decoder is conditioned on, (B, M, E); the routed channels' own if None.
     """
     mu = gather_channels(encoding.mu, routing.channel)
     logvar = gather_channels(encoding.logvar, routing.channel)
-    z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
-    decoded = network.decode(z.flatten(0, 1), routing.channel.flatten())
-    nll = bernoulli_nll(decoded.view(*routing.channel.shape, *network.shape), x)
+    z = mu + torch.exp(0.5 * logvar) * network.layout.noise(mu)
+    if embedding is None:
+        embedding = network.decoder.channel_embedding(routing.channel)
+    decoded = network.decode_under(z.flatten(0, 1), embedding.flatten(0, 1))
+    nll = network.likelihood.nll(decoded.by_channel(routing.channel.shape[1]), x)
     reconstruction = (routing.weight * nll).sum(dim=1).mean()
-    kl = (routing.weight * gaussian_kl(mu, logvar)).sum(dim=1).mean()
-    return reconstruction, kl
+    prior = network.prior_moments()
+    own = Moments(prior.mean[routing.channel], prior.logvar[routing.channel])
+    if kl_form == "all":
+        kl = latent_kl(encoding.mu, encoding.logvar, prior).sum(dim=1).mean()
+    else:
+        kl = (routing.weight * latent_kl(mu, logvar, own)).sum(dim=1).mean()
+    return Elbo(reconstruction, kl, standardised(z, logvar, own).mean)
+
+
+def blended_embedding(
+    table: Tensor, responsibilities: Tensor, channel: Tensor, share: float
+) -> Tensor:
+    """Between the embedding averaged by r and the channel's own: the soft-embedding warm-up.
+
+    Early, every channel is decoded under nearly the same embedding and the routing alone decides;
+    only embeddings are averaged, the losses of the channels stay apart.
+
+    Args:
+        table: channel embeddings, (K, E).
+        responsibilities: (B, K).
+        channel: (B, M) int64.
+        share: of the average, in [0, 1].
+
+    Returns:
+        (B, M, E).
+    """
+    average = (responsibilities @ table).unsqueeze(1)
+    return share * average + (1.0 - share) * table[channel]
 
 
 def supervised_nll(responsibilities: Tensor, tau: Tensor, label: Tensor) -> Tensor:
@@ -133,9 +153,19 @@ def supervised_nll(responsibilities: Tensor, tau: Tensor, label: Tensor) -> Tens
     return -(probability + _TINY).log().mean()
 
 
-def usage_entropy(responsibilities: Tensor) -> Tensor:
-    """H of the batch mean of r, in nats; exp of it is the effective number of channels."""
-    usage = responsibilities.mean(dim=0)
+def moved_usage(past: Tensor, responsibilities: Tensor, momentum: float) -> Tensor:
+    """Moving average of the mean responsibilities, (K,); no gradient reaches the past.
+
+    Args:
+        past: the average before, (K,).
+        responsibilities: of the batch, (B, K).
+        momentum: share of the past, in [0, 1).
+    """
+    return momentum * past.detach() + (1.0 - momentum) * responsibilities.mean(dim=0)
+
+
+def usage_entropy(usage: Tensor) -> Tensor:
+    """H of mean responsibilities (K,) in nats; exp of it is the effective number of channels."""
     return -(usage * (usage + _TINY).log()).sum()
 
 
@@ -160,28 +190,6 @@ def posterior_mean(counts: Tensor, alpha0: float) -> Tensor:
     """Map tau = (s + alpha0) / sum_y (s + alpha0) of counts (K, C); rows sum to one."""
     floored = counts + alpha0
     return floored / floored.sum(dim=1, keepdim=True)
-
-
-def combine(
-    reconstruction: Tensor,
-    kl: Tensor,
-    supervised: Tensor,
-    usage: Tensor,
-    channels: Tensor,
-    labels: Tensor,
-    *,
-    weights: TermWeights,
-    config: ObjectiveConfig,
-) -> Terms:
-    """The weighted sum that is minimised; usage and the agreements are rewards."""
-    loss = (
-        config.reconstruction * (reconstruction + weights.kl * kl)
-        + weights.supervised * supervised
-        - weights.usage * usage
-        - config.channel_agreement * channels
-        - weights.label_agreement * labels
-    )
-    return Terms(loss, reconstruction, kl, supervised, usage, channels, labels)
 
 
 def label_assignment(responsibilities: Tensor, counts: Tensor, alpha0: float) -> Tensor:

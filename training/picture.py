@@ -20,27 +20,39 @@ class Picture:
 
     Attributes:
         anchor: centre of every channel, within [-1, 1], (K, 2).
-        plane: from a latent mean to the offset, (d, 2).
+        plane: from a latent mean, less the origin of its channel, to the offset, (d, 2).
+        origin: mean of every channel's prior, (K, d).
     """
 
     anchor: NDArray[np.float64]
     plane: NDArray[np.float64]
+    origin: NDArray[np.float64]
 
     def position(self, encoded: Encoded) -> NDArray[np.float64]:
         """Positions of encoded inputs, (n, 2)."""
-        position: NDArray[np.float64] = self.anchor[encoded.channel] + encoded.latent @ self.plane
+        offset = _centred(encoded, self.origin) @ self.plane
+        position: NDArray[np.float64] = self.anchor[encoded.channel] + offset
         return position
 
 
-def draw_picture(encoded: Encoded, centres: NDArray[np.float64]) -> Picture:
+def draw_picture(
+    encoded: Encoded, centres: NDArray[np.float64], origin: NDArray[np.float64]
+) -> Picture:
     """Place the channels by the likeness of their mean features.
 
     Args:
         encoded: inputs of the training stream.
         centres: mean features of every channel, (K, F).
+        origin: mean of every channel's prior, (K, d).
     """
     anchor = _place(centres)
-    return Picture(anchor, SPREAD * _gap(anchor) * _plane(encoded.latent))
+    plane = SPREAD * _gap(anchor) * _plane(_centred(encoded, origin))
+    return Picture(anchor, plane, origin)
+
+
+def _centred(encoded: Encoded, origin: NDArray[np.float64]) -> NDArray[np.floating]:
+    """Latent means less their prior's, which would otherwise move a whole channel, (n, d)."""
+    return np.asarray(encoded.latent - origin[encoded.channel].astype(np.float32))
 
 
 def _gap(anchor: NDArray[np.float64]) -> float:

@@ -87,12 +87,16 @@ def _warm_config(original: RunConfig, labelled: int, num_channels: int) -> RunCo
         epochs=max(1, round(original.fit.epochs * WARM_SHARE)),
         peak_lr=original.fit.peak_lr / 4,
     )
+    coldest = original.objective.gumbel_temperature[1]
     objective = replace(
         original.objective,
         kl_warmup=0.0,
         supervised_ramp=(0.0, 0.1),
         label_agreement_ramp=(0.0, 0.3),
         usage=0.0,
+        gumbel_temperature=(coldest, coldest),
+        options=replace(original.objective.options, soft_embedding=0.0),
+        curriculum=replace(original.objective.curriculum, start=0),
     )
     return replace(
         original,

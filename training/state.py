@@ -8,11 +8,15 @@ from torch import Tensor
 from training.config import RunConfig
 from training.data import Dataset
 from training.model.network import RcmVae, channel_count
+from training.model.priors import VampPrior
 
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """Means of the objective's terms over one epoch, in nats, and the effective channels."""
+    """Means of the objective's terms over one epoch, in nats, and the effective channels.
+
+    A term that is off is zero.
+    """
 
     epoch: int
     loss: float
@@ -22,6 +26,13 @@ class EpochRecord:
     effective_channels: float
     channel_agreement: float
     label_agreement: float
+    channel_kl: float = 0.0
+    dirichlet: float = 0.0
+    repulsion: float = 0.0
+    peakiness: float = 0.0
+    contrastive: float = 0.0
+    variance: float = 0.0
+    discrepancy: float = 0.0
 
 
 @dataclass(slots=True)
@@ -32,6 +43,7 @@ class FitState:
         network: the network.
         optimizer: with its moments.
         counts: decayed soft label counts of the training loop, (K, C).
+        usage: moving average of the mean responsibilities, (K,).
         epoch: epochs done.
         history: one record for each of them.
     """
@@ -39,6 +51,7 @@ class FitState:
     network: RcmVae
     optimizer: torch.optim.AdamW
     counts: Tensor
+    usage: Tensor
     epoch: int
     history: list[EpochRecord]
 
@@ -48,7 +61,11 @@ def new_state(dataset: Dataset, config: RunConfig) -> FitState:
     torch.manual_seed(config.seed)
     num_channels = channel_count(config.model, len(dataset.held_labels))
     network = RcmVae(dataset.shape, config.model, num_channels)
+    if isinstance(network.prior, VampPrior):
+        network.prior.start_from(torch.from_numpy(dataset.unlabelled))
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.fit.peak_lr, weight_decay=config.fit.weight_decay
     )
-    return FitState(network, optimizer, torch.zeros(num_channels, len(dataset.labels)), 0, [])
+    counts = torch.zeros(num_channels, len(dataset.labels))
+    usage = torch.full((num_channels,), 1.0 / num_channels)
+    return FitState(network, optimizer, counts, usage, 0, [])

@@ -17,10 +17,11 @@ from safetensors.torch import load_file
 
 from rcmvae.errors import DataError, Diverged
 from tests.training.tiny import SETTINGS, TinyRun, set_flags, tiny_config, tiny_dataset
+from training.batch import update_counts
 from training.checkpoint import write_checkpoint
 from training.config import RunConfig
 from training.data import Dataset, Examples
-from training.fit import fit, one_cycle, update_counts
+from training.fit import fit, one_cycle
 from training.state import FitState, new_state
 from training.threads import free_cores, thread_count
 

@@ -1,12 +1,13 @@
 """Encoder and decoder: shapes, bounds, and what the channel changes."""
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
 import torch
 
 from training.config import ModelConfig
-from training.model.decoder import FilmDecoder
+from training.model.conditioning import Conditioning
 from training.model.encoder import LOGVAR_LIMIT, build_encoder
 from training.model.network import RcmVae, channel_count
 
@@ -58,21 +59,30 @@ def test_logvar_is_bounded_and_keeps_a_gradient_at_the_bound() -> None:
     assert (gradient > 0).all()
 
 
-def test_channel_changes_what_a_latent_decodes_to() -> None:
+@pytest.mark.parametrize(
+    ("kind", "conditioning"),
+    [("mlp", "film"), ("mlp", "concat"), ("conv", "film"), ("conv", "concat"), ("conv", "cin")],
+)
+def test_channel_changes_what_a_latent_decodes_to(
+    kind: Literal["mlp", "conv"], conditioning: Conditioning
+) -> None:
+    config = replace(SMALL, decoder=kind, conditioning=conditioning)
     torch.manual_seed(0)
-    decoder = FilmDecoder((1, 4, 6), SMALL, 5)
+    network = RcmVae((1, 4, 6), config, 5)
     z = torch.randn(1, 3).expand(5, -1)
-    logits = decoder(z, torch.arange(5))
-    assert logits.shape == (5, 1, 4, 6)
-    assert len(torch.unique(logits.detach(), dim=0)) == 5
-    torch.testing.assert_close(decoder(z[:1], torch.tensor([3])), logits[3:4])
+    decoded = network.decode(z, torch.arange(5))
+    assert decoded.logits.shape == (5, 1, 4, 6)
+    assert decoded.spread is None
+    assert len(torch.unique(decoded.logits.detach(), dim=0)) == 5
+    alone = network.decode(z[:1], torch.tensor([3])).logits
+    torch.testing.assert_close(alone, decoded.logits[3:4], atol=1e-5, rtol=1e-5)
 
 
 def test_network_puts_them_together() -> None:
     network = RcmVae((1, 8, 8), SMALL, 7)
     encoding = network.encode(torch.rand(2, 1, 8, 8))
     assert encoding.logits.shape == (2, 7)
-    assert network.decode(encoding.mu[:, 0], torch.tensor([0, 6])).shape == (2, 1, 8, 8)
+    assert network.decode(encoding.mu[:, 0], torch.tensor([0, 6])).logits.shape == (2, 1, 8, 8)
 
 
 def test_channel_count_is_a_multiple_of_the_classes_unless_set() -> None:

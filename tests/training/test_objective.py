@@ -13,24 +13,23 @@ from sklearn.metrics import mutual_info_score
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
-from training.config import ModelConfig, ObjectiveConfig
+from training.config import ModelConfig, ObjectiveConfig, OptionsConfig
 from training.model.encoder import Encoding
 from training.model.network import RcmVae
 from training.objective import (
-    bernoulli_nll,
-    combine,
+    blended_embedding,
     elbo_terms,
     gather_channels,
-    gaussian_kl,
     label_assignment,
+    moved_usage,
     mutual_information,
     posterior_mean,
     ramp,
     supervised_nll,
-    top_channels,
     usage_entropy,
     weights_at,
 )
+from training.routing import top_channels
 
 SEEDS = st.integers(0, 2**31)
 CHANNELS = 6
@@ -50,42 +49,6 @@ def log_probability(logits: Tensor, x: Tensor) -> Tensor:
     images = Independent(Bernoulli(logits=logits, validate_args=False), 3)
     value: Tensor = images.log_prob(x)  # type: ignore[no-untyped-call]
     return value
-
-
-@given(SEEDS)
-@settings(max_examples=20, deadline=None)
-def test_gaussian_kl_is_that_of_torch_distributions(seed: int) -> None:
-    mu, logvar = draw(seed, 5, 3, 4), draw(seed + 1, 5, 3, 4)
-    expected = kl_divergence(Normal(mu, (0.5 * logvar).exp()), STANDARD).sum(dim=-1)
-    torch.testing.assert_close(gaussian_kl(mu, logvar), expected, atol=1e-4, rtol=1e-5)
-
-
-def test_bernoulli_nll_of_binary_inputs_is_the_log_probability() -> None:
-    logits = draw(0, 4, 3, 1, 2, 5)
-    x = (draw(1, 4, 1, 2, 5) > 0).float()
-    expected = -log_probability(logits, x.unsqueeze(1))
-    torch.testing.assert_close(bernoulli_nll(logits, x), expected)
-
-
-def test_bernoulli_nll_by_hand() -> None:
-    logits = torch.tensor([[[0.0, math.log(3.0)]]])
-    x = torch.tensor([[0.25, 0.5]])
-    # p = 1/2 and 3/4: log 2, and the mean of -log 3/4 and -log 1/4.
-    expected = math.log(2.0) - 0.5 * (math.log(0.75) + math.log(0.25))
-    assert bernoulli_nll(logits, x).item() == pytest.approx(expected, abs=1e-6)
-
-
-@given(SEEDS, st.integers(1, 9))
-@settings(max_examples=25, deadline=None)
-def test_top_channels_are_the_largest_renormalised(seed: int, count: int) -> None:
-    r = soft(seed, 7, CHANNELS)
-    routing = top_channels(r, count)
-    assert routing.channel.shape == routing.weight.shape == (7, min(count, CHANNELS))
-    torch.testing.assert_close(routing.weight.sum(dim=1), torch.ones(7))
-    for row, channels, weights in zip(r.numpy(), routing.channel, routing.weight, strict=True):
-        best = np.sort(row)[::-1][: min(count, CHANNELS)]
-        np.testing.assert_allclose(row[channels.numpy()], best)
-        np.testing.assert_allclose(weights.numpy(), best / best.sum(), rtol=1e-5)
 
 
 def test_gather_channels_picks_rows() -> None:
@@ -108,7 +71,7 @@ def brute_force(network: RcmVae, x: Tensor, encoding: Encoding) -> Brute:
     for b in range(len(x)):
         for k in range(network.num_channels):
             z = encoding.mu[b : b + 1, k]
-            logits = network.decode(z, torch.tensor([k]))
+            logits = network.decode(z, torch.tensor([k])).logits
             log_p = log_probability(logits, x[b])
             own = Normal(encoding.mu[b, k], (0.5 * encoding.logvar[b, k]).exp())
             weight = float(r[b, k])
@@ -129,10 +92,10 @@ def test_expectation_over_all_channels_is_the_brute_force_sum(
     with torch.no_grad():
         encoding = network.encode(x)
         routing = top_channels(encoding.logits.softmax(dim=1), CHANNELS)
-        reconstruction, kl = elbo_terms(network, x, encoding, routing)
+        elbo = elbo_terms(network, x, encoding, routing)
         expected = brute_force(network, x, encoding)
-    assert reconstruction.item() == pytest.approx(expected.reconstruction, rel=1e-5)
-    assert kl.item() == pytest.approx(expected.kl, rel=1e-5)
+    assert elbo.reconstruction.item() == pytest.approx(expected.reconstruction, rel=1e-5)
+    assert elbo.kl.item() == pytest.approx(expected.kl, rel=1e-5)
 
 
 def test_supervised_term_by_hand_and_without_gradient_to_tau() -> None:
@@ -158,11 +121,11 @@ def test_supervised_term_is_finite_where_no_channel_speaks_for_the_label() -> No
 def test_usage_entropy_is_that_of_scipy(seed: int) -> None:
     r = soft(seed, 9, CHANNELS)
     expected = scipy_entropy(r.mean(dim=0).double().numpy())
-    assert usage_entropy(r).item() == pytest.approx(float(expected), abs=1e-5)
+    assert usage_entropy(r.mean(dim=0)).item() == pytest.approx(float(expected), abs=1e-5)
 
 
 def test_usage_entropy_counts_channels_in_even_use() -> None:
-    assert math.exp(usage_entropy(torch.eye(4)).item()) == pytest.approx(4.0, abs=1e-5)
+    assert math.exp(usage_entropy(torch.eye(4).mean(dim=0)).item()) == pytest.approx(4.0, abs=1e-5)
 
 
 @given(SEEDS)
@@ -245,13 +208,30 @@ def test_weights_follow_their_ramps() -> None:
     assert [w.label_agreement for w in at] == pytest.approx([0.0, 1.2, 2.8, 4.0])
 
 
-def test_loss_is_the_weighted_sum_in_which_usage_and_agreements_are_rewards() -> None:
-    config = ObjectiveConfig(
-        reconstruction=2.0, channel_agreement=3.0, usage=5.0, supervised=7.0, label_agreement=11.0
-    )
-    weights = weights_at(1.0, config)
-    values = [torch.tensor(v) for v in (1.0, 10.0, 100.0, 1000.0, 0.1, 0.01)]
-    terms = combine(*values, weights=weights, config=config)
-    assert terms.loss.item() == pytest.approx(2 * 11.0 + 7 * 100.0 - 0 - 3 * 0.1 - 11 * 0.01)
-    early = combine(*values, weights=weights_at(0.0, config), config=config)
-    assert early.loss.item() == pytest.approx(2 * 1.0 - 5 * 1000.0 - 3 * 0.1, rel=1e-5)
+def test_options_have_their_own_ramps() -> None:
+    options = OptionsConfig(sparsity=3.0, sparsity_ramp=(0.5, 1.0), soft_embedding=0.4)
+    at = [weights_at(progress, ObjectiveConfig(options=options)) for progress in (0.0, 0.3, 0.75)]
+    assert [w.sparsity for w in at] == pytest.approx([0.0, 0.0, 1.5])
+    assert [w.soft_embedding for w in at] == pytest.approx([1.0, 0.25, 0.0])
+    assert weights_at(0.0, ObjectiveConfig()).soft_embedding == 0.0
+
+
+def test_moved_usage_by_hand_and_without_gradient_to_the_past() -> None:
+    past = torch.tensor([0.5, 0.5], requires_grad=True)
+    r = torch.tensor([[1.0, 0.0], [0.6, 0.4]], requires_grad=True)
+    usage = moved_usage(past, r, 0.75)
+    torch.testing.assert_close(usage, torch.tensor([0.575, 0.425]))
+    usage[0].backward()  # type: ignore[no-untyped-call]
+    assert past.grad is None
+    assert r.grad is not None
+    torch.testing.assert_close(r.grad[:, 0], torch.full((2,), 0.125))
+    torch.testing.assert_close(moved_usage(past, r, 0.0), r.mean(dim=0))
+
+
+def test_blended_embedding_goes_from_the_average_to_the_own() -> None:
+    table = torch.tensor([[0.0, 0.0], [4.0, 8.0]])
+    r, channel = torch.tensor([[0.75, 0.25]]), torch.tensor([[1, 0]])
+    at = [blended_embedding(table, r, channel, share)[0] for share in (1.0, 0.5, 0.0)]
+    torch.testing.assert_close(at[0], torch.tensor([[1.0, 2.0], [1.0, 2.0]]))
+    torch.testing.assert_close(at[1], torch.tensor([[2.5, 5.0], [0.5, 1.0]]))
+    torch.testing.assert_close(at[2], torch.tensor([[4.0, 8.0], [0.0, 0.0]]))

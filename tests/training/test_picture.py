@@ -1,5 +1,7 @@
 """The 2-D picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,10 +23,24 @@ def clouds(channels: int, count: int = 200, latent: int = 3) -> tuple[Encoded, N
     return Encoded(logits, mu, np.zeros_like(mu), features), centres
 
 
+def origin_of(encoded: Encoded) -> NDArray[np.float64]:
+    """Of the standard prior."""
+    return np.zeros(encoded.mu.shape[1:])
+
+
+def test_a_prior_that_lies_elsewhere_moves_nothing() -> None:
+    encoded, centres = clouds(8)
+    origin = np.random.default_rng(1).normal(size=encoded.mu.shape[1:]).round(2)
+    moved = replace(encoded, mu=encoded.mu + origin.astype(np.float32))
+    expected = draw_picture(encoded, centres, origin_of(encoded)).position(encoded)
+    actual = draw_picture(moved, centres, origin).position(moved)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 16])
 def test_anchors_lie_in_the_frame_and_apart(channels: int) -> None:
     encoded, centres = clouds(channels)
-    picture = draw_picture(encoded, centres)
+    picture = draw_picture(encoded, centres, origin_of(encoded))
     assert picture.anchor.shape == (channels, 2)
     assert np.abs(picture.anchor).max() <= 1.0
     assert len(np.unique(picture.anchor, axis=0)) == channels
@@ -35,7 +51,7 @@ def test_anchors_lie_in_the_frame_and_apart(channels: int) -> None:
 
 def test_alike_channels_lie_beside_each_other() -> None:
     encoded, centres = clouds(16)
-    anchor = draw_picture(encoded, centres).anchor
+    anchor = draw_picture(encoded, centres, origin_of(encoded)).anchor
     distance = np.linalg.norm(anchor[:, None] - anchor[None], axis=2)
     np.fill_diagonal(distance, np.inf)
     nearest = distance.argmin(axis=1)
@@ -44,7 +60,7 @@ def test_alike_channels_lie_beside_each_other() -> None:
 
 def test_inputs_lie_around_the_anchor_of_their_channel() -> None:
     encoded, centres = clouds(16, 1600)
-    picture = draw_picture(encoded, centres)
+    picture = draw_picture(encoded, centres, origin_of(encoded))
     offset = picture.position(encoded) - picture.anchor[encoded.channel]
     distance = np.linalg.norm(picture.anchor[:, None] - picture.anchor[None], axis=2)
     np.fill_diagonal(distance, np.inf)
@@ -53,14 +69,15 @@ def test_inputs_lie_around_the_anchor_of_their_channel() -> None:
 
 
 def test_the_picture_is_the_same_every_time() -> None:
-    first, second = (draw_picture(*clouds(8)) for _ in range(2))
+    encoded, centres = clouds(8)
+    first, second = (draw_picture(encoded, centres, origin_of(encoded)) for _ in range(2))
     np.testing.assert_array_equal(first.anchor, second.anchor)
     np.testing.assert_array_equal(first.plane, second.plane)
 
 
 def test_a_latent_of_one_dimension_spreads_along_one_axis() -> None:
     encoded, centres = clouds(8, latent=1)
-    picture = draw_picture(encoded, centres)
+    picture = draw_picture(encoded, centres, origin_of(encoded))
     offset = picture.position(encoded) - picture.anchor[encoded.channel]
     assert offset[:, 0].std() > 0
     assert (offset[:, 1] == 0).all()

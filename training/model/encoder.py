@@ -6,7 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rcmvae.errors import InvalidInput
 from training.config import ModelConfig
+from training.model.layout import build_layout
 
 LOGVAR_LIMIT = 6.0
 
@@ -28,22 +30,21 @@ class Encoding(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """A trunk and three linear heads; the latent layout is decentralized."""
+    """A trunk and three linear heads."""
 
     def __init__(self, trunk: nn.Module, config: ModelConfig, num_channels: int) -> None:
         super().__init__()
         self.trunk = trunk
-        self.latent_shape = (num_channels, config.latent_dim)
-        size = num_channels * config.latent_dim
+        self.layout = build_layout(config, num_channels)
         self.channel_head = nn.Linear(config.features, num_channels)
-        self.mu_head = nn.Linear(config.features, size)
-        self.logvar_head = nn.Linear(config.features, size)
+        self.mu_head = nn.Linear(config.features, self.layout.width)
+        self.logvar_head = nn.Linear(config.features, self.layout.width)
 
     def forward(self, x: Tensor) -> Encoding:
         """Encode x, (B, *shape)."""
         features = self.trunk(x)
-        mu = self.mu_head(features).unflatten(1, self.latent_shape)
-        logvar = self.logvar_head(features).unflatten(1, self.latent_shape)
+        mu = self.layout.arrange(self.mu_head(features))
+        logvar = self.layout.arrange(self.logvar_head(features))
         # A smooth clamp: no variance may explode, and no gradient may die at the bound.
         logvar = LOGVAR_LIMIT * torch.tanh(logvar / LOGVAR_LIMIT)
         return Encoding(self.channel_head(features), mu, logvar, features)
@@ -88,6 +89,12 @@ def _dense(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 def build_encoder(shape: tuple[int, ...], config: ModelConfig, num_channels: int) -> Encoder:
-    """The encoder that the configuration names, for inputs of ``shape``."""
+    """The encoder that the configuration names, for inputs of ``shape``.
+
+    Raises:
+        InvalidInput: a convolutional encoder for inputs that are no images.
+    """
+    if config.encoder == "conv" and len(shape) != 3:
+        raise InvalidInput("model.encoder", "mlp for inputs that are no images", "conv")
     trunk = conv_trunk if config.encoder == "conv" else mlp_trunk
     return Encoder(trunk(shape, config), config, num_channels)

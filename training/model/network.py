@@ -1,10 +1,12 @@
-"""RCM-VAE: encoder and decoder put together."""
+"""RCM-VAE: encoder, decoder, priors and likelihood put together."""
 
 from torch import Tensor, nn
 
 from training.config import ModelConfig
-from training.model.decoder import FilmDecoder
+from training.model.decoder import build_decoder
 from training.model.encoder import Encoding, build_encoder
+from training.model.likelihood import Decoded, build_likelihood
+from training.model.priors import Moments, build_pi, build_prior
 
 
 def channel_count(config: ModelConfig, num_classes: int) -> int:
@@ -20,14 +22,26 @@ class RcmVae(nn.Module):
         self.shape = shape
         self.num_channels = num_channels
         self.encoder = build_encoder(shape, config, num_channels)
-        self.decoder = FilmDecoder(shape, config, num_channels)
+        self.decoder = build_decoder(shape, config, num_channels)
+        self.prior = build_prior(shape, config, num_channels)
+        self.pi = build_pi(config, num_channels)
+        self.layout = self.encoder.layout
+        self.likelihood = build_likelihood(config)
 
     def encode(self, x: Tensor) -> Encoding:
         """Encode x, (B, *shape)."""
         encoding: Encoding = self.encoder(x)
         return encoding
 
-    def decode(self, z: Tensor, channel: Tensor) -> Tensor:
-        """Bernoulli logits (B, *shape) of z (B, d) under channel (B,)."""
-        logits: Tensor = self.decoder(z, channel)
-        return logits
+    def decode(self, z: Tensor, channel: Tensor) -> Decoded:
+        """Decode z (B, d) under channel (B,) int64."""
+        return self.decode_under(z, self.decoder.channel_embedding(channel))
+
+    def decode_under(self, z: Tensor, embedding: Tensor) -> Decoded:
+        """Decode z (B, d) under any embedding (B, E)."""
+        decoded: Decoded = self.decoder(z, embedding)
+        return decoded
+
+    def prior_moments(self) -> Moments:
+        """Moments of p(z given k) for every channel."""
+        return self.prior.moments(self.encode)

@@ -1,0 +1,205 @@
+"""What one batch costs: all terms of the objective, in order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training.augment import views
+from training.config import ObjectiveConfig, RunConfig
+from training.model.encoder import Encoding
+from training.objective import (
+    Elbo,
+    TermWeights,
+    blended_embedding,
+    elbo_terms,
+    label_assignment,
+    moved_usage,
+    mutual_information,
+    posterior_mean,
+    supervised_nll,
+    usage_entropy,
+    weights_at,
+)
+from training.routing import Routing, route
+from training.state import FitState
+from training.terms.channel_prior import channel_kl, dirichlet_penalty
+from training.terms.contrastive import mean_latent, supervised_contrastive
+from training.terms.discrepancy import discrepancy
+from training.terms.peakiness import logit_mixture_nll
+from training.terms.repulsion import repulsion
+from training.terms.term import Term
+from training.terms.variance import variance_penalty
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """The data of the fit on the device."""
+
+    unlabelled: Tensor
+    labelled_x: Tensor
+    labelled_y: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step is made of.
+
+    Attributes:
+        x: unlabelled inputs, (B, *shape).
+        tensors: the data, for the labelled ones to draw from.
+        progress: of the run, in [0, 1).
+        logit_bias: what the curriculum adds to the channel logits, (K,); None for nothing.
+    """
+
+    x: Tensor
+    tensors: Tensors
+    progress: float
+    logit_bias: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A batch through the encoder: two views of every unlabelled input, one of every labelled.
+
+    Attributes:
+        x: the first view of the unlabelled inputs, (B, *shape).
+        first: its encoding.
+        routed_logits: its channel logits with the curriculum's bias, (B, K).
+        r_first: responsibilities of the first view, (B, K).
+        r_second: of the second view, (B, K).
+        r_labelled: of the labelled inputs, (L, K).
+        mu_labelled: latent means of the labelled inputs, (L, K, d).
+        label: theirs, (L,) int64.
+    """
+
+    x: Tensor
+    first: Encoding
+    routed_logits: Tensor
+    r_first: Tensor
+    r_second: Tensor
+    r_labelled: Tensor
+    mu_labelled: Tensor
+    label: Tensor
+
+
+def compute_terms(state: FitState, batch: Batch, config: RunConfig) -> list[Term]:
+    """All terms for one batch; the label counts and the moving usage go along."""
+    objective = config.objective
+    weights = weights_at(batch.progress, objective)
+    seen = see(state, batch, config)
+    routing = route(seen.routed_logits, seen.r_first, batch.progress, objective)
+    elbo = elbo_terms(
+        state.network,
+        seen.x,
+        seen.first,
+        routing,
+        kl_form=objective.kl_form,
+        embedding=_embedding(state, seen, routing, weights),
+    )
+    size = seen.x[0].numel()
+    counts = update_counts(state, seen.r_labelled.detach(), seen.label, config)
+    usage = update_usage(state, seen.r_first, objective.usage_momentum)
+    return [
+        Term("reconstruction", elbo.reconstruction / size, objective.reconstruction),
+        Term("kl", elbo.kl / size, objective.reconstruction * weights.kl),
+        Term(
+            "supervised",
+            supervised_nll(seen.r_labelled, posterior_mean(counts, objective.alpha0), seen.label),
+            weights.supervised,
+        ),
+        Term("usage_entropy", usage_entropy(usage), weights.sparsity - weights.usage),
+        Term(
+            "channel_agreement",
+            mutual_information(seen.r_first, seen.r_second),
+            -objective.channel_agreement,
+        ),
+        Term(
+            "label_agreement",
+            mutual_information(
+                label_assignment(seen.r_first, counts, objective.alpha0),
+                label_assignment(seen.r_second, counts, objective.alpha0),
+            ),
+            -weights.label_agreement,
+        ),
+        *optional_terms(state, seen, elbo, objective),
+    ]
+
+
+def see(state: FitState, batch: Batch, config: RunConfig) -> Seen:
+    """Draw labelled inputs and views, and send all of them through the encoder together."""
+    tensors, size = batch.tensors, len(batch.x)
+    pick = torch.randint(len(tensors.labelled_y), (config.fit.labelled_batch,))
+    shown = views(torch.cat([batch.x, batch.x, tensors.labelled_x[pick]]), config.augment)
+    encoding = state.network.encode(shown)
+    logits = encoding.logits
+    if batch.logit_bias is not None:
+        logits = logits + batch.logit_bias
+    responsibilities = logits.softmax(dim=1)
+    return Seen(
+        x=shown[:size],
+        first=Encoding(*(part[:size] for part in encoding)),
+        routed_logits=logits[:size],
+        r_first=responsibilities[:size],
+        r_second=responsibilities[size : 2 * size],
+        r_labelled=responsibilities[2 * size :],
+        mu_labelled=encoding.mu[2 * size :],
+        label=tensors.labelled_y[pick],
+    )
+
+
+def _embedding(
+    state: FitState, seen: Seen, routing: Routing, weights: TermWeights
+) -> Tensor | None:
+    """What the decoder is conditioned on in the soft-embedding warm-up; None after it."""
+    if not weights.soft_embedding:
+        return None
+    table = state.network.decoder.channel_embedding.weight
+    return blended_embedding(table, seen.r_first, routing.channel, weights.soft_embedding)
+
+
+def optional_terms(
+    state: FitState, seen: Seen, elbo: Elbo, objective: ObjectiveConfig
+) -> list[Term]:
+    """The terms of ``objective.options`` whose weight is not zero; no other is computed."""
+    options, network = objective.options, state.network
+
+    def contrastive() -> Tensor:
+        latent = mean_latent(seen.r_labelled, seen.mu_labelled)
+        return supervised_contrastive(latent, seen.label, options.contrastive_temperature)
+
+    terms: dict[str, tuple[float, Callable[[], Tensor]]] = {
+        "channel_kl": (options.channel_kl, lambda: channel_kl(seen.r_first, network.pi())),
+        "dirichlet": (options.dirichlet, lambda: dirichlet_penalty(network.pi())),
+        "repulsion": (
+            options.repulsion,
+            lambda: repulsion(network.decoder.channel_embedding.weight),
+        ),
+        "peakiness": (
+            options.peakiness,
+            lambda: logit_mixture_nll(seen.first.logits, options.peak),
+        ),
+        "contrastive": (options.contrastive, contrastive),
+        "variance": (
+            options.variance,
+            lambda: variance_penalty(mean_latent(seen.r_first, seen.first.mu)),
+        ),
+        # The most responsible channel is the first one of a routing.
+        "discrepancy": (options.discrepancy, lambda: discrepancy(elbo.z[:, 0])),
+    }
+    return [Term(name, value(), weight) for name, (weight, value) in terms.items() if weight]
+
+
+def update_counts(state: FitState, owned: Tensor, label: Tensor, config: RunConfig) -> Tensor:
+    """Decay the counts, add the batch, and return them in units of labelled examples, (K, C)."""
+    onehot = torch.nn.functional.one_hot(label, state.counts.shape[1]).to(owned)
+    state.counts = config.objective.count_decay * state.counts + owned.T @ onehot
+    return state.counts * (config.data.labels / state.counts.sum())
+
+
+def update_usage(state: FitState, responsibilities: Tensor, momentum: float) -> Tensor:
+    """Move the average usage by the batch and return it, (K,), with the batch's gradient."""
+    usage = moved_usage(state.usage, responsibilities, momentum)
+    state.usage = usage.detach()
+    return usage
