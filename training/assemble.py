@@ -113,7 +113,7 @@ def prior_of(network: RcmVae) -> LatentPrior:
     """The moments of the network's prior on z, fixed for serving."""
     with torch.no_grad():
         moments = network.eval().prior_moments()
-    return LatentPrior(*(part.double().numpy() for part in moments))
+    return LatentPrior(*(part.detach().double().numpy() for part in moments))
 
 
 def _temperature(encoder: bytes, held_out: Examples, label_map: LabelMap) -> float:

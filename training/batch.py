@@ -199,7 +199,7 @@ def update_counts(state: FitState, owned: Tensor, label: Tensor, config: RunConf
 
 
 def update_usage(state: FitState, responsibilities: Tensor, momentum: float) -> Tensor:
-    """Move the average usage by the batch and return it, (K,), with the batch's gradient."""
+    """Move the usage by the batch; return its average, (K,), with the batch's gradient."""
     usage = moved_usage(state.usage, responsibilities, momentum)
     state.usage = usage.detach()
-    return usage
+    return usage / usage.sum().detach() if momentum else usage

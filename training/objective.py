@@ -154,10 +154,13 @@ def supervised_nll(responsibilities: Tensor, tau: Tensor, label: Tensor) -> Tens
 
 
 def moved_usage(past: Tensor, responsibilities: Tensor, momentum: float) -> Tensor:
-    """Moving average of the mean responsibilities, (K,); no gradient reaches the past.
+    """Moving sum of the mean responsibilities, (K,); no gradient reaches the past.
+
+    It sums to 1 - momentum^t after t batches from zero: divided by its sum, it is an average that
+    the start does not bias.
 
     Args:
-        past: the average before, (K,).
+        past: the sum before, (K,).
         responsibilities: of the batch, (B, K).
         momentum: share of the past, in [0, 1).
     """

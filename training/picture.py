@@ -78,7 +78,8 @@ def _plane(latent: NDArray[np.floating]) -> NDArray[np.float64]:
 def _place(centres: NDArray[np.float64]) -> NDArray[np.float64]:
     """Anchors in [-1, 1]^2 by t-SNE, which keeps alike channels beside each other."""
     count = len(centres)
-    if count < 4:
+    # Where one channel has taken all inputs the centres are alike, and t-SNE would divide by zero.
+    if count < 4 or not np.ptp(centres, axis=0).any():
         return np.stack([np.linspace(-1, 1, count), np.zeros(count)], axis=1)
     perplexity = min(8.0, (count - 1) / 3)
     placed = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(centres)

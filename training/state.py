@@ -43,7 +43,7 @@ class FitState:
         network: the network.
         optimizer: with its moments.
         counts: decayed soft label counts of the training loop, (K, C).
-        usage: moving average of the mean responsibilities, (K,).
+        usage: moving sum of the mean responsibilities, (K,).
         epoch: epochs done.
         history: one record for each of them.
     """
@@ -67,5 +67,4 @@ def new_state(dataset: Dataset, config: RunConfig) -> FitState:
         network.parameters(), lr=config.fit.peak_lr, weight_decay=config.fit.weight_decay
     )
     counts = torch.zeros(num_channels, len(dataset.labels))
-    usage = torch.full((num_channels,), 1.0 / num_channels)
-    return FitState(network, optimizer, counts, usage, 0, [])
+    return FitState(network, optimizer, counts, torch.zeros(num_channels), 0, [])

@@ -103,6 +103,26 @@ def test_a_wrong_field_in_a_file_is_refused_by_name(tmp_path: Path) -> None:
         "calibration.alpha=2",
         "calibration.count_views=0",
         "calibration.parity=0",
+        "model.layout=both",
+        "model.prior=cauchy",
+        "model.decoder=deep",
+        "model.conditioning=gate",
+        "model.likelihood=poisson",
+        "model.sigma=row",
+        "model.centres=line",
+        "model.centre_distance=0",
+        "model.channel_prior=learned",
+        "objective.routing=hard",
+        "objective.kl_form=none",
+        "objective.usage_momentum=1.0",
+        "objective.options.repulsion=-1",
+        "objective.options.peak=0",
+        "objective.options.contrastive_temperature=0",
+        "objective.options.soft_embedding=1.5",
+        "objective.options.unknown=1",
+        "objective.curriculum.start=-1",
+        "objective.curriculum.step=0",
+        "objective.curriculum.end=1.0",
     ],
 )
 def test_a_value_out_of_range_is_refused_by_name(override: str) -> None:
@@ -116,3 +136,42 @@ def test_a_share_in_a_ramp_that_is_none_is_refused(override: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         load_config(None, [override])
     assert caught.value.field == "objective.supervised_ramp.1"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "field"),
+    [
+        (["model.conditioning=cin"], "model.conditioning"),
+        (["model.prior=geometric", "model.latent_dim=1"], "model.latent_dim"),
+        (["model.channel_prior=learnable"], "objective.options.channel_kl"),
+        (["objective.options.dirichlet=0.1"], "objective.options.dirichlet"),
+        (
+            ["objective.curriculum.start=4", "fit.epochs=8", "objective.curriculum.kick_epochs=4"],
+            "objective.curriculum.kick_epochs",
+        ),
+    ],
+)
+def test_choices_that_contradict_each_other_are_refused_by_name(
+    overrides: list[str], field: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        load_config(None, overrides)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model.conditioning=cin", "model.decoder=conv"],
+        ["model.prior=geometric", "model.latent_dim=2"],
+        [
+            "model.channel_prior=learnable",
+            "objective.options.channel_kl=0.1",
+            "objective.options.dirichlet=0.1",
+        ],
+        ["objective.curriculum.start=4", "fit.epochs=8", "objective.curriculum.kick_epochs=3"],
+    ],
+)
+def test_choices_that_go_together_are_taken(overrides: list[str]) -> None:
+    config = load_config(None, overrides)
+    assert from_json(to_json(config)) == config

@@ -1,0 +1,179 @@
+"""One batch: which terms it has, and that every choice trains every parameter it brings."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.tiny import tiny_config, tiny_dataset
+from training.batch import Batch, Tensors, compute_terms, update_usage
+from training.config import RunConfig
+from training.curriculum import CLOSED
+from training.fit import fit
+from training.state import FitState, new_state
+from training.terms.term import Term, combine
+
+CORE = (
+    "reconstruction",
+    "kl",
+    "supervised",
+    "usage_entropy",
+    "channel_agreement",
+    "label_agreement",
+)
+OPTIONS = (
+    "channel_kl",
+    "repulsion",
+    "peakiness",
+    "contrastive",
+    "variance",
+    "discrepancy",
+)
+CHOICES = (
+    ("model.layout=shared",),
+    ("model.prior=mixture",),
+    ("model.prior=vamp",),
+    ("model.prior=geometric",),
+    ("model.prior=geometric", "model.centres=grid", "model.layout=shared"),
+    ("model.channel_prior=learnable", "objective.options.channel_kl=0.1"),
+    ("model.encoder=mlp",),
+    ("model.decoder=conv",),
+    ("model.decoder=conv", "model.conditioning=cin"),
+    ("model.decoder=conv", "model.conditioning=concat", "model.likelihood=gaussian"),
+    ("model.conditioning=concat",),
+    ("model.likelihood=gaussian", "model.sigma=image"),
+    ("model.likelihood=gaussian", "model.sigma=pixel", "model.decoder=conv"),
+    ("objective.routing=gumbel",),
+    ("objective.routing=gumbel_st",),
+    ("objective.kl_form=all",),
+    ("objective.usage_momentum=0.9",),
+    ("objective.options.sparsity=0.5",),
+    ("objective.options.soft_embedding=0.5",),
+    *((f"objective.options.{name}=0.1",) for name in OPTIONS),
+)
+
+
+def batch_of(count: int, progress: float = 0.5) -> Batch:
+    dataset = tiny_dataset()
+    tensors = Tensors(
+        torch.from_numpy(dataset.unlabelled),
+        torch.from_numpy(dataset.labelled.x),
+        torch.from_numpy(dataset.labelled.y),
+    )
+    return Batch(tensors.unlabelled[:count], tensors, progress)
+
+
+def terms_of(config: RunConfig, batch: Batch) -> tuple[FitState, dict[str, Term]]:
+    state = new_state(tiny_dataset(), config)
+    torch.manual_seed(0)
+    return state, {term.name: term for term in compute_terms(state, batch, config)}
+
+
+def test_by_default_only_the_core_is_computed() -> None:
+    _, terms = terms_of(tiny_config(), batch_of(8))
+    assert tuple(terms) == CORE
+
+
+def test_usage_and_agreements_are_rewards_and_the_rest_is_paid_for() -> None:
+    _, terms = terms_of(tiny_config(), batch_of(8))
+    assert [t.weight > 0 for t in terms.values()] == [True, True, True, False, False, False]
+
+
+def test_the_sparsity_penalty_turns_the_usage_reward_around() -> None:
+    config = tiny_config("objective.options.sparsity=0.5")
+    weights = [
+        terms_of(config, batch_of(8, at))[1]["usage_entropy"].weight for at in (0.0, 0.7, 0.999)
+    ]
+    assert weights == pytest.approx([-1.0, 0.0, 0.5], abs=0.01)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_adds_its_term_and_changes_no_other(name: str) -> None:
+    _, plain = terms_of(tiny_config(), batch_of(8))
+    _, terms = terms_of(tiny_config(f"objective.options.{name}=0.25"), batch_of(8))
+    assert tuple(terms) == (*CORE, name)
+    assert terms[name].weight == 0.25
+    assert terms[name].value.isfinite()
+    for core in CORE:
+        assert torch.equal(terms[core].value, plain[core].value)
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=" ".join)
+def test_every_choice_reaches_every_parameter(choice: tuple[str, ...]) -> None:
+    state, terms = terms_of(tiny_config(*choice), batch_of(16))
+    combine(list(terms.values())).backward()  # type: ignore[no-untyped-call]
+    for name, parameter in state.network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_the_unweighted_kl_sums_over_all_channels() -> None:
+    _, routed = terms_of(tiny_config("objective.top_channels=30"), batch_of(8))
+    _, every = terms_of(tiny_config("objective.kl_form=all"), batch_of(8))
+    # At the start all channels are about equally far from the prior.
+    ratio = every["kl"].value / routed["kl"].value
+    assert ratio.item() == pytest.approx(30.0, rel=0.3)
+
+
+def test_a_closed_channel_takes_no_part() -> None:
+    batch = batch_of(8)
+    bias = torch.zeros(30)
+    bias[2:] = CLOSED
+    closed = Batch(batch.x, batch.tensors, batch.progress, bias)
+    state, terms = terms_of(tiny_config("objective.options.peakiness=0.1"), closed)
+    assert terms["usage_entropy"].value.item() <= 0.6932
+    assert terms["peakiness"].value.item() < 1e3, "the bias is not part of the density"
+    combine(list(terms.values())).backward()  # type: ignore[no-untyped-call]
+    gradient = state.network.decoder.channel_embedding.weight.grad
+    assert gradient is not None
+    assert gradient[:2].any(dim=1).all()
+    assert not gradient[2:].any()
+
+
+def test_the_moving_usage_is_kept_from_batch_to_batch() -> None:
+    state = new_state(tiny_dataset(), tiny_config())
+    one, other = torch.eye(30)[:1], torch.eye(30)[1:2]
+    torch.testing.assert_close(update_usage(state, one, 0.5), one[0], msg="the start has no say")
+    usage = update_usage(state, other, 0.5)
+    assert usage[:2].tolist() == pytest.approx([1 / 3, 2 / 3])
+    torch.testing.assert_close(update_usage(state, one, 0.0), one[0])
+
+
+CURRICULUM = (
+    "fit.epochs=6",
+    "fit.checkpoint_epochs=3",
+    "objective.curriculum.start=4",
+    "objective.curriculum.patience=1",
+    "objective.curriculum.tolerance=0.9",
+    "objective.curriculum.kick_epochs=1",
+    "objective.usage_momentum=0.9",
+)
+
+
+def test_a_resumed_curriculum_opens_the_same_channels(
+    tmp_path: Path,
+) -> None:
+    config = tiny_config(*CURRICULUM)
+    unbroken = fit(tiny_dataset(), config, quiet=True)
+    path = tmp_path / "checkpoint"
+    left = [3]
+
+    def stop() -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny_dataset(), config, path, on_epoch=stop, quiet=True)
+    continued = fit(tiny_dataset(), config, path, quiet=True)
+    assert continued.history == unbroken.history
+    assert torch.equal(continued.usage, unbroken.usage)
+    effective = [record.effective_channels for record in unbroken.history]
+    assert effective[0] <= 4.01 < effective[-1], "more channels opened"
+
+
+def test_a_term_that_is_on_is_in_the_history() -> None:
+    config = tiny_config("fit.epochs=1", "objective.options.repulsion=0.1")
+    (record,) = fit(tiny_dataset(), config, quiet=True).history
+    assert 0.0 < record.repulsion < 1.0
+    assert record.discrepancy == 0.0
