@@ -55,6 +55,8 @@ def read_checkpoint(path: Path, state: FitState) -> None:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # A checkpoint of before it existed has none, and only a moving average needs it.
+        tensors.setdefault(_USAGE, state.usage)
         history = _read_history(metadata)
         _require_shapes(state, tensors)
         _restore(state, tensors)

@@ -9,12 +9,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from onnx import ModelProto
 from scipy.special import softmax, xlog1py, xlogy
+from scipy.stats import norm
 
 from rcmvae.bundle.manifest import DECODER, ENCODER, SCORES, TAU
 from rcmvae.errors import BundleDamaged
-from rcmvae.graph import SERVED_OUTPUTS, Graphs, scores_graph, served_graph, tau_graph
+from rcmvae.graph import SERVED_OUTPUTS, Graphs, Likelihood, scores_graph, served_graph, tau_graph
 from rcmvae.label_map import LabelMap, expected_entropy
-from rcmvae.ood import SCORE_NAMES, FeatureDensity, FusedDensity
+from rcmvae.ood import SCORE_NAMES, SMALLEST_SIGMA, FeatureDensity, FusedDensity, LatentPrior
 from rcmvae.uncertainty import decompose
 from tests.rcmvae.random_maps import label_maps, random_map
 from tests.rcmvae.served_run import Arrays, run_graph
@@ -64,7 +65,9 @@ def test_served_parts_sum_to_the_served_total(labels: int, scale: float) -> None
 SHAPE, CHANNELS, LATENT, FEATURES = (1, 2, 3), 3, 2, 4
 
 
-def _scores_model(seed: int) -> tuple[ModelProto, FeatureDensity, FusedDensity, Arrays]:
+def _scores_model(
+    seed: int, prior: LatentPrior | None = None, likelihood: Likelihood = "bernoulli"
+) -> tuple[ModelProto, FeatureDensity, FusedDensity, Arrays]:
     rng = np.random.default_rng(seed)
     features = FeatureDensity(rng.normal(size=(CHANNELS, FEATURES)), rng.normal(size=(4, 4)))
     fused = FusedDensity(rng.normal(size=4), rng.normal(size=(4, 4)))
@@ -76,6 +79,8 @@ def _scores_model(seed: int) -> tuple[ModelProto, FeatureDensity, FusedDensity, 
         fused,
         picture["anchor"],
         picture["plane"],
+        prior=prior,
+        likelihood=likelihood,
     )
     return model, features, fused, picture
 
@@ -114,6 +119,42 @@ def test_scores_graph_agrees_with_numpy(seed: int) -> None:
     assert_allclose(served["fused"], fused.score(expected), rtol=1e-3, atol=1e-3)
     position = picture["anchor"][channel] + mu @ picture["plane"]
     assert_allclose(served["position"], position, atol=1e-5)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1))
+def test_scores_of_another_prior_and_a_gaussian_agree_with_scipy(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    prior = LatentPrior(rng.normal(size=(CHANNELS, LATENT)), rng.normal(size=(CHANNELS, LATENT)))
+    model, _, fused, picture = _scores_model(seed, prior, "gaussian")
+    inputs = _scores_inputs(seed)
+    sigma = rng.uniform(SMALLEST_SIGMA, 0.5, size=inputs["x"].shape).astype(np.float32)
+    served = run_graph(model, sigma=sigma, **inputs)
+    channel, rows = inputs["channel"], np.arange(5)
+    x, decoded = inputs["x"].astype(np.float64), inputs["reconstruction"].astype(np.float64)
+    best = norm.logpdf(0.0, scale=SMALLEST_SIGMA)
+    error = np.sum(best - norm.logpdf(x, decoded, sigma), axis=(1, 2, 3))
+    mu, logvar = (inputs[n].astype(np.float64)[rows, channel] for n in ("mu", "logvar"))
+    mean, wide = prior.mean[channel], prior.logvar[channel]
+    ratio = (np.exp(logvar) + (mu - mean) ** 2) / np.exp(wide)
+    kl = 0.5 * (ratio - 1.0 + wide - logvar).sum(axis=1)
+    scores = served["scores"]
+    assert_allclose(scores[:, 0], error, rtol=1e-4, atol=1e-4)
+    assert_allclose(scores[:, 2], kl, rtol=1e-3, atol=1e-4)
+    assert_allclose(scores[:, 3], error + kl, rtol=1e-3, atol=1e-3)
+    assert (scores >= 0.0).all()
+    assert_allclose(served["fused"], fused.score(scores), rtol=1e-3, atol=1e-3)
+    position = picture["anchor"][channel] + (mu - mean) @ picture["plane"]
+    assert_allclose(served["position"], position, atol=1e-5)
+
+
+def test_a_perfect_gaussian_decoding_has_no_error() -> None:
+    inputs = _scores_inputs(0)
+    inputs["reconstruction"] = inputs["x"].clip(1e-6, 0.999999)
+    sigma = np.full_like(inputs["x"], SMALLEST_SIGMA)
+    served = run_graph(_scores_model(0, likelihood="gaussian")[0], sigma=sigma, **inputs)
+    assert_allclose(served["scores"][:, 0], 0.0, atol=1e-5)
+    assert np.isfinite(served["fused"]).all()
 
 
 def test_scores_stay_finite_where_the_decoder_is_sure_and_wrong() -> None:

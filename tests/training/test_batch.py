@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
 from tests.training.tiny import tiny_config, tiny_dataset
 from training.batch import Batch, Tensors, compute_terms, update_usage
+from training.checkpoint import read_checkpoint
 from training.config import RunConfig
 from training.curriculum import CLOSED
 from training.fit import fit
@@ -170,6 +173,19 @@ def test_a_resumed_curriculum_opens_the_same_channels(
     assert torch.equal(continued.usage, unbroken.usage)
     effective = [record.effective_channels for record in unbroken.history]
     assert effective[0] <= 4.01 < effective[-1], "more channels opened"
+
+
+def test_a_checkpoint_of_before_the_moving_usage_is_read(tmp_path: Path) -> None:
+    config, path = tiny_config("fit.epochs=1"), tmp_path / "checkpoint"
+    fit(tiny_dataset(), config, path, quiet=True)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {n: file.get_tensor(n) for n in file.keys() if n != "usage"}  # noqa: SIM118
+    path.write_bytes(save(tensors, metadata=metadata))
+    state = new_state(tiny_dataset(), config)
+    read_checkpoint(path, state)
+    assert state.epoch == 1
+    assert not state.usage.any()
 
 
 def test_a_term_that_is_on_is_in_the_history() -> None:

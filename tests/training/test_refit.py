@@ -68,6 +68,21 @@ def test_it_takes_a_share_of_the_epochs_at_a_lower_rate(bundle: Bundle) -> None:
     assert warm.objective.usage == 0.0
 
 
+def test_it_leaves_out_what_only_a_first_fit_needs(bundle: Bundle) -> None:
+    objective = {
+        "gumbel_temperature": [1.0, 0.25],
+        "options": {"soft_embedding": 0.5, "repulsion": 0.1},
+        "curriculum": {"start": 4},
+    }
+    manifest = bundle.manifest
+    other = {**manifest.configuration, "objective": objective}
+    parent = replace(bundle, manifest=manifest.model_copy(update={"configuration": other}))
+    warm = prepare(parent, corrections(9, 4)).config.objective
+    assert warm.gumbel_temperature == (0.25, 0.25)
+    assert (warm.options.soft_embedding, warm.options.repulsion) == (0.0, 0.1)
+    assert warm.curriculum.start == 0
+
+
 def test_weights_that_do_not_fit_are_refused(bundle: Bundle) -> None:
     manifest = bundle.manifest
     wider = {**manifest.configuration, "model": {"features": 48, "latent_dim": 3}}

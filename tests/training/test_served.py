@@ -44,14 +44,14 @@ class Expected:
     kl: Tensor
 
 
+@torch.no_grad()
 def by_torch(network: RcmVae, x: Tensor) -> Expected:
     rows = torch.arange(len(x))
-    with torch.no_grad():
-        encoding, prior = network.encode(x), network.prior_moments()
-        channel = encoding.logits.argmax(dim=1)
-        mu, logvar = encoding.mu[rows, channel], encoding.logvar[rows, channel]
-        decoded = network.decode(mu, channel)
-        sigma = network.likelihood.sigma(decoded)
+    encoding, prior = network.encode(x), network.prior_moments()
+    channel = encoding.logits.argmax(dim=1)
+    mu, logvar = encoding.mu[rows, channel], encoding.logvar[rows, channel]
+    decoded = network.decode(mu, channel)
+    sigma = network.likelihood.sigma(decoded)
     own = Normal(prior.mean[channel], (0.5 * prior.logvar[channel]).exp())
     kl = kl_divergence(Normal(mu, (0.5 * logvar).exp()), own).sum(dim=1)
     if sigma is None:
