@@ -5,7 +5,7 @@ except that a commit whose answer was lost may have happened, which is what idem
 for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -233,6 +233,11 @@ class FeedbackStore:
         """
         with self._database.read() as connection:
             return captures.find_capture(connection, prediction_id)
+
+    def captured_many(self, prediction_ids: Iterable[str]) -> Mapping[str, Capture]:
+        """Return the kept inputs of predictions by id; an id that is not kept is left out."""
+        with self._database.read() as connection:
+            return captures.find_captures(connection, prediction_ids)
 
     def trim_captures(self, keep: int) -> int:
         """Delete all but the newest ``keep`` captures and return how many went."""
