@@ -127,6 +127,17 @@ class FeedbackStore:
                 reply = submissions.insert_feedback(connection, items, key, now)
             return reply
 
+    def first_reply(
+        self, idempotency_key: str, body_sha256: str
+    ) -> tuple[FeedbackRecord, ...] | None:
+        """Return what ``add`` returned when the key was first used, or None if it never was.
+
+        Raises:
+            IdempotencyConflict: the key was used before with another body.
+        """
+        with self._database.read() as connection:
+            return submissions.first_reply(connection, idempotency_key, body_sha256)
+
     def get(self, feedback_id: str) -> FeedbackRecord:
         """Return one correction.
 
