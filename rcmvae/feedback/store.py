@@ -5,7 +5,7 @@ except that a commit whose answer was lost may have happened, which is what idem
 for.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -151,20 +151,28 @@ class FeedbackStore:
             raise FeedbackNotFound("no feedback has this id")
         return record_of(row)
 
-    def claim(self, *, worker: str, limit: int, lease: timedelta) -> Claim | None:
+    def claim(
+        self,
+        *,
+        worker: str,
+        limit: int,
+        lease: timedelta,
+        skip_labels: Collection[str] = (),
+    ) -> Claim | None:
         """Borrow the oldest corrections that wait or whose lease has ended; None if none do.
 
         Args:
             worker: name of the borrower, for people to read.
             limit: at most so many, at least 1.
             lease: how long nobody else can claim them; see renew.
+            skip_labels: leave corrections to these labels where they are.
         """
         check_name("worker", worker)
         if limit < 1 or lease <= timedelta(0):
             raise ValueError(f"expected limit >= 1 and lease > 0, got {limit} and {lease}")
         with self._database.write() as connection:
             now = self._clock()
-            return claims.take(connection, worker, limit, now, now + lease)
+            return claims.take(connection, worker, limit, now, now + lease, skip_labels)
 
     def renew(self, claim_token: str, lease: timedelta) -> datetime:
         """Let a claim end ``lease`` from now, and return when that is.

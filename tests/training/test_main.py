@@ -126,15 +126,18 @@ def test_retrain_prints_what_it_did(models: Path, store_url: str, store: Feedbac
     said = json.loads(run_main(*command, "--method", "relabel"))
     assert said["applied"] == ids
     assert (said["parent"], said["version"]) == (parent, read_pointer(models))
-    assert said["gate"]["examples"] > 0
+    assert said["gates"][0]["examples"] > 0
 
 
-def test_retrain_fails_where_the_gate_refuses(
-    models: Path, store_url: str, store: FeedbackStore, capsys: pytest.CaptureFixture[str]
+def test_retrain_says_what_the_gate_refused(
+    models: Path, store_url: str, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("training.retrain.MOST_REFUSALS", 0)
     ids = post(store, everything_wrong())
-    line = fails(capsys, "retrain", "--models", str(models), "--store", store_url)
-    assert line.startswith("training: GateRefused: golden accuracy: expected at least")
+    said = json.loads(run_main("retrain", "--models", str(models), "--store", store_url))
+    reasons = dict(said["rejected"])
+    assert set(reasons) == set(ids)
+    assert reasons[ids[0]].startswith("gate: golden accuracy: expected at least")
     assert store.get(ids[0]).status is FeedbackStatus.REJECTED
 
 
