@@ -58,8 +58,8 @@ async def _repeated(
 
 
 async def _entries(runtime: Runtime, body: bytes) -> list[NewFeedback]:
-    served = runtime.bundles.current()
-    items = parse_feedback(body, served.manifest.input, runtime.settings.max_rows)
+    served, max_rows = runtime.bundles.current(), runtime.settings.max_rows
+    items = await runtime.read(body, lambda: parse_feedback(body, served.manifest.input, max_rows))
     named = [item.subject for item in items if isinstance(item.subject, str)]
     captures = await runtime.captures.find(named)
     _require_found(items, captures)
