@@ -2,15 +2,12 @@
 
 Under BentoML every worker writes counters and histograms to files in one folder
 (``PROMETHEUS_MULTIPROC_DIR``), and a scrape of any worker adds up all of them. Which bundle a
-worker serves is no number that adds up: each writes a small file of its own, and a scrape counts
-the files of live workers.
+worker serves is no number that adds up: see `served_bundles`.
 """
 
-import json
-import os
+import logging
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -21,19 +18,19 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 
 from rcmvae.decision import Decision
 from rcmvae.prediction import PredictionBatch
+from service.served_bundles import ServedBundles
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 MAX_LABELS = 256
 OTHER_LABEL = "(other)"
 
-_SERVED_PREFIX = "served_"
+_log = logging.getLogger("bentoml.rcmvae")
+
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _P_VALUES = (
     0.001,
@@ -67,65 +64,6 @@ class SwapFailure(StrEnum):
     DAMAGED = "damaged"
     PROVIDER = "provider"
     SESSION = "session"
-
-
-class ServedBundles(Collector):
-    """How many live workers serve which bundle.
-
-    Args:
-        directory: shared by the workers; each has one file in it.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def announce(self, version: str, created: datetime) -> None:
-        """State what this worker serves from now on."""
-        content = json.dumps({"version": version, "created": created.timestamp()})
-        target = self._directory / f"{_SERVED_PREFIX}{os.getpid()}.json"
-        beside = target.with_suffix(".next")
-        beside.write_text(content, encoding="utf-8")
-        beside.replace(target)
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The two families, read from the files of live workers."""
-        workers = GaugeMetricFamily(
-            "rcmvae_bundle_info", "Workers that serve this bundle.", labels=["bundle_version"]
-        )
-        created = GaugeMetricFamily(
-            "rcmvae_bundle_created_timestamp_seconds",
-            "When the bundle was made, in seconds since 1970.",
-            labels=["bundle_version"],
-        )
-        announced = self._announced()
-        for (version, timestamp), count in sorted(Tally(announced).items()):
-            workers.add_metric([version], count)
-            created.add_metric([version], timestamp)
-        yield workers
-        yield created
-
-    def _announced(self) -> list[tuple[str, float]]:
-        entries = [_entry(path) for path in self._directory.glob(f"{_SERVED_PREFIX}*.json")]
-        return [entry for entry in entries if entry is not None]
-
-
-def _entry(path: Path) -> tuple[str, float] | None:
-    """Version and time of creation that a live worker announced; a dead one's file goes."""
-    if not _is_alive(int(path.stem.removeprefix(_SERVED_PREFIX))):
-        path.unlink(missing_ok=True)
-        return None
-    entry = json.loads(path.read_text(encoding="utf-8"))
-    return str(entry["version"]), float(entry["created"])
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 class Metrics:
@@ -237,6 +175,9 @@ class Metrics:
         if not self._multiprocess:
             return self._registry
         registry = CollectorRegistry()
+        if not self._directory.is_dir():
+            _log.error("the folder of the metrics is gone; nothing is counted until a restart")
+            return registry
         MultiProcessCollector(registry, str(self._directory))  # type: ignore[no-untyped-call]
         return registry
 
