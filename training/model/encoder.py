@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rcmvae.errors import InvalidInput
 from training.config import ModelConfig
 
 LOGVAR_LIMIT = 6.0
@@ -88,6 +89,12 @@ def _dense(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 def build_encoder(shape: tuple[int, ...], config: ModelConfig, num_channels: int) -> Encoder:
-    """The encoder that the configuration names, for inputs of ``shape``."""
+    """The encoder that the configuration names, for inputs of ``shape``.
+
+    Raises:
+        InvalidInput: a convolutional encoder for inputs that are no images.
+    """
+    if config.encoder == "conv" and len(shape) != 3:
+        raise InvalidInput("model.encoder", f"'mlp' for inputs of shape {shape}", "'conv'")
     trunk = conv_trunk if config.encoder == "conv" else mlp_trunk
     return Encoder(trunk(shape, config), config, num_channels)
