@@ -15,7 +15,8 @@ from service.json_body import kind_of, parse_object, require_list, require_objec
 from service.problem import quoted
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
-_ITEM_MEMBERS = frozenset({"label", "prediction_id", "input"})
+_SUBJECTS = frozenset({"prediction_id", "input"})
+_ITEM_MEMBERS = _SUBJECTS | {"label"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,11 @@ def _item(entry: object, signature: InputSignature, field: str) -> FeedbackItem:
     if "label" not in members:
         raise InvalidInput(f"{field}.label", LABEL_FORM, "nothing")
     label = parse_label(members["label"], f"{field}.label")
-    if ("prediction_id" in members) == ("input" in members):
-        actual = "both" if "input" in members else "neither"
+    subjects = {name for name in _SUBJECTS if members.get(name) is not None}
+    if len(subjects) != 1:
+        actual = "both" if subjects else "neither"
         raise InvalidInput(field, "exactly one of prediction_id and input", actual)
-    if "input" in members:
+    if "input" in subjects:
         row = row_from_nested(members["input"], signature, field=f"{field}.input")
         return FeedbackItem(label, row)
     return FeedbackItem(label, _prediction_id(members, field))

@@ -74,6 +74,16 @@ def test_one_unknown_prediction_refuses_the_whole_request(
         assert store.counts_by_status().queued == 0
 
 
+def test_null_is_as_good_as_absent(client: AppClient) -> None:
+    """The OpenAPI document allows null, and generated clients send it."""
+    prediction_id = _predict(client)[0]
+    assert _post(client, [{"prediction_id": None, "input": ROW, "label": "a"}])
+    assert _post(client, [{"prediction_id": prediction_id, "input": None, "label": "a"}])
+    for subjects in ({}, {"prediction_id": None, "input": None}, {"input": None}):
+        neither = client.post("/feedback", json={"items": [{"label": "a", **subjects}]})
+        assert_problem(neither, 422, "items[0]")
+
+
 def test_idempotency(client: AppClient, settings: Settings) -> None:
     items: list[dict[str, object]] = [{"input": ROW, "label": "a"}, {"input": ROW, "label": "b"}]
     first = _post(client, items, key="k1")
