@@ -106,8 +106,8 @@ def retrain(
 
     Corrections that the gate refuses together are tried in parts, by label and then in halves, so
     that nobody's labels are lost for another's; what is refused by itself, or in a part after
-    MOST_REFUSALS, is rejected with the reason. Only a refit, which is too
-    costly to repeat, queues its batch again.
+    MOST_REFUSALS, is rejected with the reason. Only a refit, which is too costly to repeat, queues
+    its batch again.
 
     Args:
         models: the folder of bundles.
@@ -124,18 +124,13 @@ def retrain(
     started = time.perf_counter()
     tally, homeless = _Tally([], [], [], []), set[str]()
     before: str | None = None
-    while True:
-        claim = store.claim(
-            worker=_worker_name(), limit=CLAIM_LIMIT, lease=LEASE, skip_labels=homeless
-        )
-        if claim is None:
-            break
+    # Every round settles what it claims, but for labels that the next round leaves where they are.
+    while claim := store.claim(
+        worker=_worker_name(), limit=CLAIM_LIMIT, lease=LEASE, skip_labels=homeless
+    ):
         logger.info("claimed %d corrections", len(claim.records))
         before = before or read_pointer(models)
-        found = _work(Job(models, store, claim, method, gate), tally)
-        if not found:
-            break
-        homeless |= found
+        homeless |= _work(Job(models, store, claim, method, gate), tally)
     if before is None:
         return None
     return _result(models, before, tally, time.perf_counter() - started)

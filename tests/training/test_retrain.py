@@ -298,6 +298,16 @@ def test_labels_without_a_channel_do_not_fill_every_claim(
     assert (result.applied, set(statuses(store, new))) == (tuple(known), {FeedbackStatus.QUEUED})
 
 
+def test_a_backlog_beyond_one_claim_is_applied_in_one_job(
+    models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.retrain.CLAIM_LIMIT", 2)
+    ids = post(store, corrections(4, 5))
+    result = run(models, store)
+    assert (list(result.applied), len(result.gates)) == (ids, 3)
+    assert len(list_versions(models)) == 1 + 3
+
+
 Move = Callable[[Path, str | None, str], None]
 
 
