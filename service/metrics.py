@@ -6,8 +6,6 @@ worker serves is no number that adds up: see `served_bundles`.
 """
 
 import logging
-from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -20,39 +18,13 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from rcmvae.decision import Decision
-from rcmvae.prediction import PredictionBatch
+from service.prediction_metrics import SECONDS, PredictionMetrics
 from service.served_bundles import ServedBundles
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-MAX_LABELS = 256
-OTHER_LABEL = "(other)"
 
 _log = logging.getLogger("bentoml.rcmvae")
-
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
-_P_VALUES = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.2,
-    0.3,
-    0.4,
-    0.5,
-    0.6,
-    0.7,
-    0.8,
-    0.9,
-    1,
-)
-_NATS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 2.5, 3, 4, 5)
-_SCORES = (0.5, 1, 2, 3, 4, 6, 8, 10, 13, 16, 20, 25, 32, 50, 100, 200, 500, 1000, 10_000)
-_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 
 
 class SwapFailure(StrEnum):
@@ -78,7 +50,6 @@ class Metrics:
         self._directory = directory
         self._multiprocess = multiprocess
         self._registry = registry = CollectorRegistry()
-        self._labels_seen: set[str] = set()
         self.served = ServedBundles(directory)
         self._own = CollectorRegistry()
         self._own.register(self.served)
@@ -89,45 +60,10 @@ class Metrics:
             "rcmvae_request_duration_seconds",
             "Time from the request to the end of the response.",
             ["route"],
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=registry,
         )
-        self.inference_duration = Histogram(
-            "rcmvae_inference_duration_seconds",
-            "Time of one ONNX Runtime run.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.batch_rows = Histogram(
-            "rcmvae_batch_rows", "Inputs in one run.", buckets=_ROWS, registry=registry
-        )
-        self.predictions = Counter(
-            "rcmvae_predictions", "Inputs answered.", ["decision", "label"], registry=registry
-        )
-        self.fused_score = Histogram(
-            "rcmvae_ood_fused_score",
-            "Fused out-of-distribution score, higher is stranger.",
-            buckets=_SCORES,
-            registry=registry,
-        )
-        self.p_familiar = Histogram(
-            "rcmvae_ood_p_familiar",
-            "Conformal p-value of being like the training stream.",
-            buckets=_P_VALUES,
-            registry=registry,
-        )
-        self.p_owned = Histogram(
-            "rcmvae_ood_p_owned",
-            "Conformal p-value of being owned by labelled channels.",
-            buckets=_P_VALUES,
-            registry=registry,
-        )
-        self.entropy = Histogram(
-            "rcmvae_entropy_nats",
-            "Total entropy of the label.",
-            buckets=_NATS,
-            registry=registry,
-        )
+        self.answers = PredictionMetrics(registry)
         self.feedback = Counter(
             "rcmvae_feedback_items",
             "Feedback items accepted, a repeated request counted again.",
@@ -146,26 +82,6 @@ class Metrics:
             "rcmvae_bundle_swap_failures", "Bundles refused.", ["reason"], registry=registry
         )
         self._start_at_zero()
-
-    def observe_batch(
-        self, batch: PredictionBatch, decisions: Sequence[Decision], seconds: float
-    ) -> None:
-        """Count one run of the session and everything that it answered.
-
-        Args:
-            batch: N answers.
-            decisions: N decisions.
-            seconds: how long the run took.
-        """
-        self.inference_duration.observe(seconds)
-        self.batch_rows.observe(len(batch))
-        answered = Tally(zip(decisions, batch.predicted, strict=True))
-        for (decision, label), count in answered.items():
-            self.predictions.labels(decision, self._bounded(label)).inc(count)
-        _observe_all(self.p_familiar, batch.p_familiar.tolist())
-        _observe_all(self.p_owned, batch.p_owned.tolist())
-        _observe_all(self.entropy, batch.uncertainty.total.tolist())
-        _observe_all(self.fused_score, batch.scores[:, batch.score_names.index("fused")].tolist())
 
     def exposition(self) -> bytes:
         """All metrics of all workers in the Prometheus text format; reads files, so blocks."""
@@ -187,15 +103,3 @@ class Metrics:
             self.swap_failures.labels(reason)
         for source in ("prediction_id", "input"):
             self.feedback.labels(source)
-
-    def _bounded(self, label: str) -> str:
-        if label not in self._labels_seen:
-            if len(self._labels_seen) >= MAX_LABELS:
-                return OTHER_LABEL
-            self._labels_seen.add(label)
-        return label
-
-
-def _observe_all(histogram: Histogram, values: Iterable[float]) -> None:
-    for value in values:
-        histogram.observe(value)

@@ -43,7 +43,7 @@ def _answer(runtime: Runtime, served: Served, parsed: PredictRequest) -> bytes:
     alpha = parsed.alpha or default_alpha(runtime, served)
     decisions = decide(batch.p_familiar, batch.p_owned, alpha)
     ids = _prediction_ids(len(batch))
-    runtime.metrics.observe_batch(batch, decisions, seconds)
+    runtime.metrics.answers.observe_batch(batch, decisions, seconds)
     if runtime.settings.capture:
         now = datetime.now(UTC)
         runtime.captures.add(

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.metrics import MAX_LABELS, OTHER_LABEL, Metrics
+from service.metrics import Metrics
+from service.prediction_metrics import MAX_LABELS, OTHER_LABEL, PredictionMetrics
 from tests.service.app_client import AppClient
 from tests.service.bad_requests import ROW
 from tests.service.small_bundle import known_inputs
@@ -67,8 +69,8 @@ def test_failures_are_there_before_the_first(empty: AppClient) -> None:
         assert _samples(empty)[key] == 0
 
 
-def test_labels_are_bounded(tmp_path: Path) -> None:
-    metrics = Metrics(tmp_path, multiprocess=False)
+def test_labels_are_bounded() -> None:
+    metrics = PredictionMetrics(CollectorRegistry())
     names = [metrics._bounded(f"label {i}") for i in range(MAX_LABELS + 5)]
     assert names[:MAX_LABELS] == [f"label {i}" for i in range(MAX_LABELS)]
     assert set(names[MAX_LABELS:]) == {OTHER_LABEL}
