@@ -122,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"quickstart: FAILED: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nquickstart: stopped")
+        print("\nquickstart: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -156,8 +157,20 @@ def _run(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) ->
         after = _teach(client, workspace, dataset, groups, clock)
         _print_table([("before", before), ("after", after)])
     if not options.once:
-        print(f"Serving at {client.base_url} until Ctrl-C (log: {_shown(workspace.log)}).")
+        _keep_serving(client, workspace)
+
+
+def _keep_serving(client: httpx.Client, workspace: Workspace) -> None:
+    """Serve until Ctrl-C, and say how to go on learning."""
+    print(f"Serving at {client.base_url} until Ctrl-C (log: {_shown(workspace.log)}).")
+    print("To learn from what is posted to /feedback, in another terminal:")
+    print(f"  export RCMVAE_MODELS_DIR={_shown(workspace.models)}")
+    print(f"  export RCMVAE_STORE_URL=sqlite:///{_shown(workspace.folder)}/feedback.db")
+    print("  .venv/bin/python -m training retrain", flush=True)
+    try:
         signal.pause()
+    except KeyboardInterrupt:
+        print("\nquickstart: stopped")
 
 
 def _require_free(port: int) -> None:

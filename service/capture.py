@@ -9,14 +9,14 @@ import asyncio
 import logging
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rcmvae.errors import PredictionNotFound, RcmvaeError
+from rcmvae.errors import RcmvaeError
 from rcmvae.feedback import Capture, FeedbackStore
 from service.metrics import Metrics
 from service.store import LazyStore
@@ -95,11 +95,14 @@ class CaptureBuffer:
         wanted = set(prediction_ids)
         found = self._in_memory(wanted)
         if len(found) < len(wanted):
-            found |= await self._store.run(lambda store: _stored(store, wanted - found.keys()))
+            found |= await self._in_store(wanted - found.keys())
         if len(found) < len(wanted):
             await asyncio.sleep(2 * self._flush_seconds)
-            found |= await self._store.run(lambda store: _stored(store, wanted - found.keys()))
+            found |= await self._in_store(wanted - found.keys())
         return found
+
+    async def _in_store(self, wanted: set[str]) -> Mapping[str, Capture]:
+        return await self._store.run(lambda store: store.captured_many(wanted))
 
     async def flush(self) -> None:
         """Write what waits; when the store does not answer it waits on, within the bound."""
@@ -130,16 +133,6 @@ class CaptureBuffer:
     def _in_memory(self, wanted: set[str]) -> dict[str, Capture]:
         with self._lock:
             return {i: self._recent[i].capture() for i in wanted if i in self._recent}
-
-
-def _stored(store: FeedbackStore, prediction_ids: Iterable[str]) -> dict[str, Capture]:
-    found: dict[str, Capture] = {}
-    for prediction_id in prediction_ids:
-        try:
-            found[prediction_id] = store.captured(prediction_id)
-        except PredictionNotFound:
-            continue
-    return found
 
 
 def _save(store: FeedbackStore, batch: list[Seen], keep: int) -> None:

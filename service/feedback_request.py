@@ -1,7 +1,6 @@
 """POST /feedback, from bytes to items whose labels and inputs are checked."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,13 +10,13 @@ from numpy.typing import NDArray
 from rcmvae.bundle.manifest import InputSignature
 from rcmvae.errors import InvalidInput
 from rcmvae.input_rows import row_from_nested
+from rcmvae.label_name import LABEL_FORM, label_name
 from service.json_body import kind_of, parse_object, require_list, require_object
 from service.problem import quoted
 
-MAX_LABEL = 64
-_LABEL_FORM = f"1 to {MAX_LABEL} printable characters without spaces at the ends"
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
-_ITEM_MEMBERS = frozenset({"label", "prediction_id", "input"})
+_SUBJECTS = frozenset({"prediction_id", "input"})
+_ITEM_MEMBERS = _SUBJECTS | {"label"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +64,20 @@ def parse_label(label: object, field: str) -> str:
         InvalidInput: not a string, empty, too long, not printable, or padded with spaces.
     """
     if not isinstance(label, str):
-        raise InvalidInput(field, f"a string of {_LABEL_FORM}", kind_of(label))
-    # Bounded before it is normalised; no character of NFC came from more than a few.
-    name = unicodedata.normalize("NFC", label) if len(label) <= 4 * MAX_LABEL else label
-    if not 1 <= len(name) <= MAX_LABEL or not name.isprintable() or name != name.strip():
-        raise InvalidInput(field, _LABEL_FORM, quoted(label))
-    return name
+        raise InvalidInput(field, f"a string of {LABEL_FORM}", kind_of(label))
+    return label_name(field, label)
 
 
 def _item(entry: object, signature: InputSignature, field: str) -> FeedbackItem:
     members = require_object(entry, field, _ITEM_MEMBERS)
     if "label" not in members:
-        raise InvalidInput(f"{field}.label", _LABEL_FORM, "nothing")
+        raise InvalidInput(f"{field}.label", LABEL_FORM, "nothing")
     label = parse_label(members["label"], f"{field}.label")
-    if ("prediction_id" in members) == ("input" in members):
-        actual = "both" if "input" in members else "neither"
+    subjects = {name for name in _SUBJECTS if members.get(name) is not None}
+    if len(subjects) != 1:
+        actual = "both" if subjects else "neither"
         raise InvalidInput(field, "exactly one of prediction_id and input", actual)
-    if "input" in members:
+    if "input" in subjects:
         row = row_from_nested(members["input"], signature, field=f"{field}.input")
         return FeedbackItem(label, row)
     return FeedbackItem(label, _prediction_id(members, field))

@@ -4,13 +4,14 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from starlette.requests import Request
 
@@ -27,6 +28,10 @@ from service.store import LazyStore
 # Collections of the oldest generation stop the event loop for hundreds of milliseconds.
 _GC_THRESHOLDS = (50_000, 20, 100)
 _PARENT_SECONDS = 1.0
+LARGE_BODY = 64 * 1024
+"""Bodies of more bytes are read in the thread for large work rather than on the event loop."""
+
+_Result = TypeVar("_Result")
 
 _log = logging.getLogger("bentoml.rcmvae")
 
@@ -41,7 +46,7 @@ class Runtime:
         bundles: what is served.
         store: feedback.
         captures: inputs of recent predictions.
-        large_batches: one thread for batches that would block the event loop.
+        large_work: one thread for bodies and batches that would block the event loop.
     """
 
     settings: Settings
@@ -49,7 +54,15 @@ class Runtime:
     bundles: BundleWatcher
     store: LazyStore
     captures: CaptureBuffer
-    large_batches: ThreadPoolExecutor
+    large_work: ThreadPoolExecutor
+
+    async def beside(self, work: Callable[[], _Result]) -> _Result:
+        """Do large work in the one thread for it; what comes meanwhile waits its turn."""
+        return await asyncio.get_running_loop().run_in_executor(self.large_work, work)
+
+    async def read(self, body: bytes, parse: Callable[[], _Result]) -> _Result:
+        """Parse a body, beside the event loop if it is large."""
+        return await self.beside(parse) if len(body) > LARGE_BODY else parse()
 
 
 def runtime_of(request: Request) -> Runtime:
@@ -126,5 +139,5 @@ def _metrics(settings: Settings, own: Path) -> Metrics:
 
 async def _take_down(runtime: Runtime) -> None:
     await runtime.captures.flush()
-    await asyncio.to_thread(runtime.large_batches.shutdown)
+    await asyncio.to_thread(runtime.large_work.shutdown)
     runtime.store.close()

@@ -29,7 +29,7 @@ class Settings(BaseSettings):
         None, description="Default false-alarm rate; without it the bundle's own."
     )
     max_body_bytes: PositiveInt = Field(
-        16 * 1024 * 1024, description="Largest request body, declared or streamed, in bytes."
+        8 * 1024 * 1024, description="Largest request body, declared or streamed, in bytes."
     )
     body_timeout_seconds: PositiveFloat = Field(
         30.0, description="How long a request body may take to arrive, in seconds."

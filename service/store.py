@@ -5,15 +5,20 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 
 from rcmvae.feedback import FeedbackStore
+
+# Fewer than the connections of SQLAlchemy's pool (15), so that none has to be waited for.
+_THREADS = 8
 
 Result = TypeVar("Result")
 
 
 class LazyStore:
     """A store that may be away when the service starts; predictions go on without it.
+
+    Its threads are its own: however long the store takes, /metrics still finds one.
 
     Args:
         url: SQLAlchemy URL of the store.
@@ -23,6 +28,7 @@ class LazyStore:
         self._url = url
         self._lock = threading.Lock()
         self._store: FeedbackStore | None = None
+        self._limiter = CapacityLimiter(_THREADS)
 
     def store(self) -> FeedbackStore:
         """The open store; blocks, so call it in a thread.
@@ -41,7 +47,7 @@ class LazyStore:
         Raises:
             StoreUnavailable, and what the operation raises.
         """
-        return await run_in_threadpool(partial(_apply, self, operation))
+        return await to_thread.run_sync(partial(_apply, self, operation), limiter=self._limiter)
 
     def close(self) -> None:
         """Close the store if it was opened."""

@@ -123,8 +123,9 @@ def fit_feature_density(encoded: Encoded) -> FeatureDensity:
     means = channel_means(encoded)
     residual = encoded.features - means[encoded.channel]
     covariance = LedoitWolf(assume_centered=True).fit(residual).covariance_
-    # A floor keeps directions that the training stream never uses from dominating.
-    floor = 1e-3 * np.trace(covariance) / len(covariance)
+    # A floor keeps directions that the training stream never uses from dominating, and the
+    # covariance invertible where no feature varies at all.
+    floor = max(1e-3 * float(np.trace(covariance)) / len(covariance), 1e-9)
     return FeatureDensity(means, whitener(covariance + floor * np.eye(len(covariance))))
 
 

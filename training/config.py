@@ -15,6 +15,8 @@ _FORBID_EXTRA = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
+# The loop derives a 64-bit seed of every epoch from it.
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -268,7 +270,7 @@ class RunConfig:
     """Everything that decides a run; the bundle carries it."""
 
     __pydantic_config__ = _FORBID_EXTRA
-    seed: CountOrZero = 0
+    seed: Seed = 0
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -297,7 +299,10 @@ def from_json(values: object) -> RunConfig:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in first["loc"]) or "configuration"
-        raise InvalidInput(path, first["msg"], repr(first["input"])[:80]) from None
+        expected = first["msg"].removeprefix("Input should be ")
+        if first["type"] == "unexpected_keyword_argument":
+            expected = "a field of training/config.py"
+        raise InvalidInput(path, expected, repr(first["input"])[:80]) from None
     _require_fit(config)
     return config
 

@@ -11,7 +11,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from rcmvae.errors import DataError
+from rcmvae.errors import DataError, InvalidInput
+from rcmvae.label_name import label_name
 from training.config import DataConfig
 
 NO_LABEL = -1
@@ -203,11 +204,13 @@ def _load_npz(path: Path) -> Source:
     arrays = _read_npz(path)
     if not {"x", "y"} <= arrays.keys():
         raise DataError(f"{path.name}: expected arrays x and y, got {sorted(arrays)}")
-    names = np.unique(arrays["y"].astype(str))
-    train = _npz_examples(path, arrays["x"], arrays["y"], names)
+    y = _label_names(path, arrays["y"])
+    names = np.unique(y)
+    train = _npz_examples(path, arrays["x"], y, names)
     test = None
     if "x_test" in arrays and "y_test" in arrays:
-        test = _npz_examples(path, arrays["x_test"], arrays["y_test"], names)
+        y_test = _label_names(path, arrays["y_test"])
+        test = _npz_examples(path, arrays["x_test"], y_test, names)
         _require_same_shape(path, train, test)
     return _source(tuple(names.tolist()), train, test)
 
@@ -222,10 +225,22 @@ def _read_npz(path: Path) -> dict[str, NDArray[np.generic]]:
         raise DataError(f"{path.name}: expected an NPZ without objects, got {error}") from None
 
 
+def _label_names(path: Path, y: NDArray[np.generic]) -> NDArray[np.str_]:
+    """Labels in the one form in which requests name them too."""
+    if y.dtype.kind not in "biufU" or (y.dtype.kind == "f" and not np.isfinite(y).all()):
+        raise DataError(f"{path.name}: expected y as finite numbers or text, got {y.dtype}")
+    distinct, place = np.unique(y.astype(str), return_inverse=True)
+    try:
+        named = [label_name("y", text) for text in distinct.tolist()]
+    except InvalidInput as error:
+        raise DataError(f"{path.name}: {error}") from None
+    return np.array(named)[place]
+
+
 def _npz_examples(
-    path: Path, x: NDArray[np.generic], y: NDArray[np.generic], names: NDArray[np.str_]
+    path: Path, x: NDArray[np.generic], y: NDArray[np.str_], names: NDArray[np.str_]
 ) -> Examples:
-    if x.ndim < 2 or y.ndim != 1 or len(x) != len(y) or not len(x):
+    if x.ndim < 2 or y.ndim != 1 or len(x) != len(y) or not x.size:
         raise DataError(f"{path.name}: expected n inputs and labels, got {x.shape} and {y.shape}")
     if x.dtype.kind not in "buif":
         raise DataError(f"{path.name}: expected x as real numbers, got {x.dtype}")
@@ -234,10 +249,18 @@ def _npz_examples(
     if not np.isfinite(values).all() or values.min() < 0.0 or values.max() > 1.0:
         raise DataError(f"{path.name}: expected x as uint8 or as numbers in [0, 1]")
     images = values[:, None] if values.ndim == 3 else values
-    index = np.searchsorted(names, y.astype(str))
-    if not (names[np.minimum(index, len(names) - 1)] == y.astype(str)).all():
+    _require_channels_first(path, images)
+    index = np.searchsorted(names, y)
+    if not (names[np.minimum(index, len(names) - 1)] == y).all():
         raise DataError(f"{path.name}: y_test holds a label that y does not")
     return Examples(images, index.astype(np.int64))
+
+
+def _require_channels_first(path: Path, images: NDArray[np.float32]) -> None:
+    """Refuse (n, H, W, C): the network would take rows of pixels for colours."""
+    if images.ndim == 4 and images.shape[3] in (1, 3, 4) and images.shape[1] not in (1, 3, 4):
+        expected = "images with channels first, (n, C, H, W)"
+        raise DataError(f"{path.name}: expected {expected}, got shape {images.shape}")
 
 
 def _source(labels: tuple[str, ...], train: Examples, test: Examples | None) -> Source:

@@ -46,6 +46,9 @@ from training.data import NO_LABEL, Examples
 from training.encode import run_served, softmax
 from training.model_card import write_model_card
 
+FITTED_ACCURACY = "golden_accuracy_fitted"
+"""Metric: golden accuracy right after the last fit or refit; relabels carry it on."""
+
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "torch", "scikit-learn")
 
 
@@ -171,7 +174,7 @@ def write_draft(
         latent_dim=foundation.latent_dim,
         lineage=lineage,
         configuration=foundation.configuration,
-        metrics={**metrics, **golden_metrics(judged, label_map, foundation.temperature)},
+        metrics=_metrics(metrics, golden_metrics(judged, label_map, foundation.temperature)),
         libraries=_library_versions(),
         contents={
             **foundation.contents,
@@ -205,6 +208,10 @@ def golden_metrics(judged: Judged, label_map: LabelMap, temperature: float) -> d
         "golden_labelled": float(right.size),
         "golden_accuracy": float(right.mean()) if right.size else 0.0,
     }
+
+
+def _metrics(known: Mapping[str, float], golden: Mapping[str, float]) -> dict[str, float]:
+    return {FITTED_ACCURACY: golden["golden_accuracy"], **known, **golden}
 
 
 def _relabelled_picture(foundation: Foundation, ownable: Ownable) -> bytes:

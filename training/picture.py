@@ -76,10 +76,12 @@ def _plane(latent: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _place(centres: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Anchors in [-1, 1]^2 by t-SNE, which keeps alike channels beside each other."""
+    """Anchors in [-1, 1]^2 by t-SNE, which keeps alike channels beside each other.
+
+    A few channels, or channels that are all alike, stand in a row: t-SNE has nothing to go by.
+    """
     count = len(centres)
-    # Where one channel has taken all inputs the centres are alike, and t-SNE would divide by zero.
-    if count < 4 or not np.ptp(centres, axis=0).any():
+    if count < 4 or float(centres.std(axis=0).max()) < 1e-9:
         return np.stack([np.linspace(-1, 1, count), np.zeros(count)], axis=1)
     perplexity = min(8.0, (count - 1) / 3)
     placed = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(centres)

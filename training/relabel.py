@@ -14,7 +14,7 @@ from rcmvae.counts import read_label_map
 from rcmvae.feedback import FeedbackRecord
 from rcmvae.label_map import LabelMap, claim_channels, free_channels
 from training.config import from_json
-from training.draft import foundation_of, write_draft
+from training.draft import FITTED_ACCURACY, foundation_of, write_draft
 from training.encode import encode, session_of
 
 logger = logging.getLogger(__name__)
@@ -71,12 +71,16 @@ def relabel(parent: Bundle, corrections: Sequence[Correction]) -> BundleDraft:
 
 
 def labels_without_channel(parent: Bundle, corrections: Sequence[Correction]) -> frozenset[str]:
-    """Labels that are new to the parent's map while none of its channels is free."""
+    """Labels that are new to the parent's map and more than it has free channels for.
+
+    Those that came first get the channels.
+    """
     label_map = read_label_map(parent)
     free_mass = parse_calibration(parent.read(CALIBRATION)).free_mass
-    if free_channels(label_map, free_mass).any():
-        return frozenset()
-    return frozenset(c.label for c in corrections) - frozenset(label_map.labels)
+    room = int(free_channels(label_map, free_mass).sum())
+    named = dict.fromkeys(correction.label for correction in corrections)
+    new = [label for label in named if label not in label_map.labels]
+    return frozenset(new[room:])
 
 
 def add_corrections(
@@ -114,4 +118,8 @@ def add_corrections(
 def _inherited_metrics(parent: Bundle) -> dict[str, float]:
     """Figures of the foundation, which a relabel does not change."""
     metrics = parent.manifest.metrics
-    return {name: value for name, value in metrics.items() if name.startswith("parity_")}
+    return {
+        name: value
+        for name, value in metrics.items()
+        if name.startswith("parity_") or name == FITTED_ACCURACY
+    }

@@ -10,12 +10,21 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from rcmvae.bundle import Bundle, BundleDraft, load_current, move_pointer, stage_bundle
+import numpy as np
+
+from rcmvae.bundle import (
+    Bundle,
+    BundleDraft,
+    load_current,
+    move_pointer,
+    read_pointer,
+    stage_bundle,
+)
 from rcmvae.bundle.manifest import InputSignature
 from rcmvae.counts import read_label_map
 from rcmvae.errors import BundleConflict, ClaimLost, GateRefused
@@ -29,6 +38,8 @@ LEASE = timedelta(minutes=10)
 """Renewed with every epoch of a refit and before a promotion; after it another job takes over."""
 CLAIM_LIMIT = 10_000
 ATTEMPTS = 3
+MOST_REFUSALS = 40
+"""Refusals of one job after which a refused part is not parted again: a flood must not stall it."""
 
 RetrainMethod = Literal["relabel", "refit"]
 Maker = Callable[[Bundle, Sequence[Correction]], BundleDraft]
@@ -40,12 +51,12 @@ class RetrainResult:
 
     Attributes:
         version: the bundle that is current now.
-        parent: the bundle it came from; None where nothing was left to apply.
-        applied: ids that the new bundle holds.
+        parent: the bundle that the first promoted one came from; None where none was.
+        applied: ids that a bundle now holds.
         rejected: ids that no bundle will hold, with the reason.
         queued: ids that wait for a refit: their label is new and found no free channel.
-        gate: what the gate saw; None where nothing was left to apply.
-        seconds: from the claim to the moved pointer.
+        gates: what the gate saw of each promoted bundle, in order.
+        seconds: from the first claim to the last moved pointer.
     """
 
     version: str
@@ -53,7 +64,7 @@ class RetrainResult:
     applied: tuple[str, ...]
     rejected: tuple[tuple[str, str], ...]
     queued: tuple[str, ...]
-    gate: GateResult | None
+    gates: tuple[GateResult, ...]
     seconds: float
 
 
@@ -76,10 +87,27 @@ class Job:
         self.store.renew(self.claim.token, LEASE)
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What a job has done so far."""
+
+    applied: list[str]
+    rejected: list[tuple[str, str]]
+    queued: list[str]
+    gates: list[GateResult]
+    refused: int = 0
+    parent: str | None = None
+
+
 def retrain(
     models: Path, store: FeedbackStore, method: RetrainMethod, gate: GateConfig
 ) -> RetrainResult | None:
     """Apply all queued feedback; None where none waits.
+
+    Corrections that the gate refuses together are tried in parts, by label and then in halves, so
+    that nobody's labels are lost for another's; what is refused by itself, or in a part after
+    MOST_REFUSALS, is rejected with the reason. Only a refit, which is too costly to repeat, queues
+    its batch again.
 
     Args:
         models: the folder of bundles.
@@ -88,22 +116,49 @@ def retrain(
         gate: what a candidate may lose.
 
     Raises:
-        GateRefused: the candidate is worse; its feedback is rejected with the reason.
+        GateRefused: a refit is worse; its feedback is queued again.
         ClaimLost: the job took longer than its lease and another one has the feedback now; nothing
             was promoted, unless the lease ended right after that.
         BundleConflict: other publishers won the race too often; the feedback is queued again.
     """
-    claim = store.claim(worker=_worker_name(), limit=CLAIM_LIMIT, lease=LEASE)
-    if claim is None:
+    started = time.perf_counter()
+    tally, homeless = _Tally([], [], [], []), set[str]()
+    before: str | None = None
+    # Every round settles what it claims, but for labels that the next round leaves where they are.
+    while claim := store.claim(
+        worker=_worker_name(), limit=CLAIM_LIMIT, lease=LEASE, skip_labels=homeless
+    ):
+        logger.info("claimed %d corrections", len(claim.records))
+        before = before or read_pointer(models)
+        homeless |= _work(Job(models, store, claim, method, gate), tally)
+    if before is None:
         return None
-    logger.info("claimed %d corrections", len(claim.records))
+    return _result(models, before, tally, time.perf_counter() - started)
+
+
+def _result(models: Path, before: str, tally: _Tally, seconds: float) -> RetrainResult:
+    return RetrainResult(
+        version=read_pointer(models) or before,
+        parent=tally.parent,
+        applied=tuple(tally.applied),
+        rejected=tuple(tally.rejected),
+        queued=tuple(tally.queued),
+        gates=tuple(tally.gates),
+        seconds=seconds,
+    )
+
+
+def _work(job: Job, tally: _Tally) -> frozenset[str]:
+    """Settle one claim, and return the labels that found no channel."""
     try:
-        return _apply(Job(models, store, claim, method, gate))
-    except (GateRefused, ClaimLost):
-        raise  # what was refused is rejected already, and what is lost is another's
-    except Exception:
-        store.release(claim.token)
+        homeless = _apply(job, tally)
+        job.store.release(job.claim.token)
+    except ClaimLost:
+        raise  # what is lost is another's
+    except BaseException:
+        job.store.release(job.claim.token)
         raise
+    return homeless
 
 
 def _worker_name() -> str:
@@ -123,59 +178,73 @@ def _maker(job: Job) -> Maker:
     return refit_all
 
 
-def _apply(job: Job) -> RetrainResult:
-    started = time.perf_counter()
+def _apply(job: Job, tally: _Tally) -> frozenset[str]:
     parent = load_current(job.models)
-    rejected = _reject_misfits(job.store, job.claim, parent.manifest.input)
-    refused = {feedback_id for feedback_id, _ in rejected}
-    fitting = [record for record in job.claim.records if record.feedback_id not in refused]
+    fresh = _without_present(job, parent, tally)
+    refusals = _refusals(fresh, parent.manifest.input)
+    for feedback_id, reason in refusals.items():
+        job.store.reject(job.claim.token, [feedback_id], reason)
+    tally.rejected.extend(refusals.items())
+    waiting = [correction_of(r) for r in fresh if r.feedback_id not in refusals]
+    homeless = _homeless(job, parent, waiting)
+    tally.queued.extend(c.feedback_id for c in waiting if c.label in homeless)
+    _settle(job, [c for c in waiting if c.label not in homeless], tally)
+    return homeless
+
+
+def _without_present(job: Job, parent: Bundle, tally: _Tally) -> list[FeedbackRecord]:
+    """Mark what the bundle holds already: a job was killed between promoting and saying so."""
     present = set(read_label_map(parent).ids)
-    done = [record.feedback_id for record in fitting if record.feedback_id in present]
+    done = [r.feedback_id for r in job.claim.records if r.feedback_id in present]
     if done:
         job.store.mark_applied(job.claim.token, done, parent.version)
-    waiting = [correction_of(r) for r in fitting if r.feedback_id not in present]
-    waiting, homeless = _with_channels(job, parent, waiting)
-    settled = RetrainResult(parent.version, None, tuple(done), rejected, homeless, None, 0.0)
-    if waiting:
-        settled = _settle(job, parent, waiting, settled)
-    if homeless:
-        job.store.release(job.claim.token)
-    return replace(settled, seconds=time.perf_counter() - started)
+        tally.applied.extend(done)
+    return [record for record in job.claim.records if record.feedback_id not in present]
 
 
-def _with_channels(
-    job: Job, parent: Bundle, waiting: list[Correction]
-) -> tuple[list[Correction], tuple[str, ...]]:
-    """Part corrections that a relabel can count from those whose new label finds no channel."""
-    if job.method == "refit" or not waiting:
-        return waiting, ()
+def _homeless(job: Job, parent: Bundle, waiting: Sequence[Correction]) -> frozenset[str]:
+    """New labels that no channel is free for; a refit makes room itself."""
+    if job.method == "refit":
+        return frozenset()
     homeless = labels_without_channel(parent, waiting)
     for label in sorted(homeless):
         logger.warning("label %r finds no free channel: queued until a refit", label)
-    held = tuple(c.feedback_id for c in waiting if c.label in homeless)
-    return [c for c in waiting if c.label not in homeless], held
+    return homeless
 
 
-def _settle(
-    job: Job, parent: Bundle, waiting: Sequence[Correction], so_far: RetrainResult
-) -> RetrainResult:
-    """Promote a bundle with the corrections and mark them, or reject them with the reason."""
-    applied = tuple(correction.feedback_id for correction in waiting)
+def _settle(job: Job, waiting: Sequence[Correction], tally: _Tally) -> None:
+    """Promote a bundle with the corrections; where the gate refuses them together, in parts."""
+    if not waiting:
+        return
+    ids = [correction.feedback_id for correction in waiting]
     try:
-        promoted = _promote(job, parent, waiting)
+        promoted = _promote(job, load_current(job.models), waiting)
     except GateRefused as error:
-        job.store.reject(job.claim.token, applied, f"gate: {error}")
-        if so_far.queued:
-            job.store.release(job.claim.token)
-        raise
-    job.store.mark_applied(job.claim.token, applied, promoted.version)
-    return replace(
-        so_far,
-        version=promoted.version,
-        parent=promoted.parent,
-        applied=(*so_far.applied, *applied),
-        gate=promoted.seen,
-    )
+        if job.method == "refit":
+            raise
+        tally.refused += 1
+        if len(waiting) == 1 or tally.refused > MOST_REFUSALS:
+            reason = f"gate: {error}"
+            job.store.reject(job.claim.token, ids, reason)
+            tally.rejected.extend((feedback_id, reason) for feedback_id in ids)
+            return
+        logger.warning("the gate refused %d corrections together: in parts", len(waiting))
+        for part in _parts(waiting):
+            _settle(job, part, tally)
+        return
+    job.store.mark_applied(job.claim.token, ids, promoted.version)
+    tally.applied.extend(ids)
+    tally.gates.append(promoted.seen)
+    tally.parent = tally.parent or promoted.parent
+
+
+def _parts(waiting: Sequence[Correction]) -> list[list[Correction]]:
+    """By label where there are several, in halves where there is one."""
+    labels = list(dict.fromkeys(correction.label for correction in waiting))
+    if len(labels) > 1:
+        return [[c for c in waiting if c.label == label] for label in labels]
+    half = len(waiting) // 2
+    return [list(waiting[:half]), list(waiting[half:])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,25 +277,27 @@ def _promote(job: Job, parent: Bundle, corrections: Sequence[Correction]) -> _Pr
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _reject_misfits(
-    store: FeedbackStore, claim: Claim, signature: InputSignature
-) -> tuple[tuple[str, str], ...]:
-    """Reject corrections whose input no longer fits the model, each with its reason."""
-    misfits = [
-        (record.feedback_id, reason)
-        for record in claim.records
-        if (reason := _misfit(record, signature)) is not None
-    ]
-    for feedback_id, reason in misfits:
-        store.reject(claim.token, [feedback_id], reason)
-    return tuple(misfits)
+def _refusals(records: Sequence[FeedbackRecord], signature: InputSignature) -> dict[str, str]:
+    """Why some corrections will never be applied, by id.
+
+    Of several corrections of one input the last one holds: a person who posts again means it.
+    """
+    last = {record.input_sha256: record.feedback_id for record in records}
+    reasons: dict[str, str] = {}
+    for record in records:
+        misfit = _misfit(record, signature)
+        if misfit is not None:
+            reasons[record.feedback_id] = misfit
+        elif last[record.input_sha256] != record.feedback_id:
+            reasons[record.feedback_id] = f"superseded by {last[record.input_sha256]}"
+    return reasons
 
 
 def _misfit(record: FeedbackRecord, signature: InputSignature) -> str | None:
     if tuple(record.input.shape) != signature.shape:
         return f"input: expected shape {signature.shape}, got {tuple(record.input.shape)}"
-    low, high = float(record.input.min()), float(record.input.max())
-    if low < signature.low or high > signature.high:
+    low, high = record.input.min(), record.input.max()
+    if low < np.float32(signature.low) or high > np.float32(signature.high):
         expected = f"[{signature.low:g}, {signature.high:g}]"
         return f"input: expected values in {expected}, got [{low:g}, {high:g}]"
     return None

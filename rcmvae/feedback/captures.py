@@ -36,6 +36,15 @@ def find_capture(connection: Connection, prediction_id: str) -> Capture:
     return capture_of(row)
 
 
+def find_captures(connection: Connection, prediction_ids: Iterable[str]) -> dict[str, Capture]:
+    """Return the captures of predictions by id; an id that is not kept is left out."""
+    found: dict[str, Capture] = {}
+    for part in _parts(list(dict.fromkeys(prediction_ids))):
+        query = select(capture).where(capture.c.prediction_id.in_(part))
+        found |= {row.prediction_id: capture_of(row) for row in connection.execute(query)}
+    return found
+
+
 def delete_oldest(connection: Connection, keep: int) -> int:
     """Delete all but the newest ``keep`` captures and return how many went."""
     newest_to_go = select(capture.c.seq).order_by(capture.c.seq.desc()).offset(keep).limit(1)

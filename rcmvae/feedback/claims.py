@@ -4,7 +4,7 @@ A worker may be stopped at any point. Its lease then runs out, another worker cl
 corrections under a new token, and whatever the first one still sends is refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import uuid4
 
@@ -20,7 +20,12 @@ _IS_CLAIMED = feedback.c.status == FeedbackStatus.CLAIMED.value
 
 
 def take(
-    connection: Connection, worker: str, limit: int, now: datetime, expires: datetime
+    connection: Connection,
+    worker: str,
+    limit: int,
+    now: datetime,
+    expires: datetime,
+    skip_labels: Collection[str],
 ) -> Claim | None:
     """Claim the oldest corrections that are queued or whose lease has ended; None if none are.
 
@@ -30,7 +35,7 @@ def take(
     lapsed = and_(_IS_CLAIMED, feedback.c.lease_expires <= now)
     due = (
         select(feedback.c.seq)
-        .where(or_(_IS_QUEUED, lapsed))
+        .where(or_(_IS_QUEUED, lapsed), feedback.c.label.not_in(sorted(skip_labels)))
         .order_by(feedback.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
@@ -10,15 +11,22 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rcmvae.errors import StoreUnavailable
+from rcmvae.feedback.moved_file import WatchedFile
 from rcmvae.feedback.revision import upgrade
 from rcmvae.feedback.sqlite import READS, choose_driver, open_sqlite
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database whose schema is the newest. Threads may share it; processes may not."""
+    """A database whose schema is the newest. Threads may share it; processes may not.
+
+    Args:
+        engine: gives the connections.
+        file: what to watch where the database is a file; None for a server.
+    """
 
     engine: Engine
+    file: WatchedFile | None = None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -28,8 +36,11 @@ class Database:
             StoreUnavailable: the database does not answer.
         """
         engine = self.engine.execution_options(**{READS: True})
-        with translated_errors(), engine.begin() as connection:
-            yield connection
+        with translated_errors():
+            if self.file is not None:
+                self.file.follow()
+            with engine.begin() as connection:
+                yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -38,8 +49,12 @@ class Database:
         Raises:
             StoreUnavailable: the database does not answer or refuses to write.
         """
-        with translated_errors(), self.engine.begin() as connection:
-            yield connection
+        with translated_errors():
+            opened = self.file.follow() if self.file is not None else None
+            with self.engine.begin() as connection:
+                yield connection
+            if self.file is not None and opened is not None:
+                self.file.require_still(opened)
 
 
 def open_database(url: str, *, busy_seconds: float) -> Database:
@@ -55,7 +70,7 @@ def open_database(url: str, *, busy_seconds: float) -> Database:
     except BaseException:
         engine.dispose()
         raise
-    return Database(engine)
+    return Database(engine, _watched(engine))
 
 
 @contextmanager
@@ -75,6 +90,11 @@ def _parse(url: str) -> URL:
     # The message of the cause would repeat the URL, and with it a password.
     except ArgumentError:
         raise StoreUnavailable("expected a database URL such as sqlite:///path") from None
+
+
+def _watched(engine: Engine) -> WatchedFile | None:
+    is_file = engine.url.get_backend_name() == "sqlite" and engine.url.database
+    return WatchedFile(engine, Path(str(engine.url.database))) if is_file else None
 
 
 def _open_engine(url: URL, busy_seconds: float) -> Engine:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcmvae.errors import InvalidInput
+from rcmvae.label_name import label_name
 
-MAX_LABEL = 64
 MAX_NAME = 128
 """Longest prediction id, bundle version, worker name and idempotency key, in characters."""
 MAX_RANK = 4
@@ -39,7 +39,7 @@ class NewFeedback:
     """A correction as it comes in, checked so that every database can hold it.
 
     Args:
-        label: name of the right label, 1 to 64 printable characters.
+        label: name of the right label, as rcmvae.label_name.label_name spells it.
         input: f32 of the bundle's input shape, finite.
         prediction_id: the prediction that is corrected, if there was one.
         bundle_version: the version that made that prediction.
@@ -55,7 +55,7 @@ class NewFeedback:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        check_name("label", self.label, MAX_LABEL)
+        check_label("label", self.label)
         check_input("input", self.input)
         if self.prediction_id is not None:
             check_name("prediction_id", self.prediction_id)
@@ -146,14 +146,24 @@ class FeedbackCounts:
     oldest_queued: datetime | None
 
 
-def check_name(field_name: str, value: str, longest: int = MAX_NAME) -> None:
+def check_label(field_name: str, value: str) -> None:
+    """Refuse a label whose name is not spelt as it will be compared.
+
+    Raises:
+        InvalidInput: no label can have this name, or it is not in normal form C.
+    """
+    if label_name(field_name, value) != value:
+        raise InvalidInput(field_name, "Unicode normal form C", ascii(value))
+
+
+def check_name(field_name: str, value: str) -> None:
     """Refuse text that is empty, too long or holds what some database or log cannot.
 
     Raises:
         InvalidInput: control characters, NUL and lone surrogates are among the refused.
     """
-    if not 1 <= len(value) <= longest:
-        raise InvalidInput(field_name, f"1 to {longest} characters", f"{len(value)} characters")
+    if not 1 <= len(value) <= MAX_NAME:
+        raise InvalidInput(field_name, f"1 to {MAX_NAME} characters", f"{len(value)} characters")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         raise InvalidInput(field_name, "printable characters", "a control character or surrogate")
 

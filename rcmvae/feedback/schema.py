@@ -19,7 +19,8 @@ from sqlalchemy import (
 )
 
 from rcmvae.errors import StoreUnavailable
-from rcmvae.feedback.record import MAX_LABEL, MAX_NAME
+from rcmvae.feedback.record import MAX_NAME
+from rcmvae.label_name import MAX_LABEL
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

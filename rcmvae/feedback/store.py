@@ -5,7 +5,7 @@ except that a commit whose answer was lost may have happened, which is what idem
 for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -127,6 +127,17 @@ class FeedbackStore:
                 reply = submissions.insert_feedback(connection, items, key, now)
             return reply
 
+    def first_reply(
+        self, idempotency_key: str, body_sha256: str
+    ) -> tuple[FeedbackRecord, ...] | None:
+        """Return what ``add`` returned when the key was first used, or None if it never was.
+
+        Raises:
+            IdempotencyConflict: the key was used before with another body.
+        """
+        with self._database.read() as connection:
+            return submissions.first_reply(connection, idempotency_key, body_sha256)
+
     def get(self, feedback_id: str) -> FeedbackRecord:
         """Return one correction.
 
@@ -140,20 +151,28 @@ class FeedbackStore:
             raise FeedbackNotFound("no feedback has this id")
         return record_of(row)
 
-    def claim(self, *, worker: str, limit: int, lease: timedelta) -> Claim | None:
+    def claim(
+        self,
+        *,
+        worker: str,
+        limit: int,
+        lease: timedelta,
+        skip_labels: Collection[str] = (),
+    ) -> Claim | None:
         """Borrow the oldest corrections that wait or whose lease has ended; None if none do.
 
         Args:
             worker: name of the borrower, for people to read.
             limit: at most so many, at least 1.
             lease: how long nobody else can claim them; see renew.
+            skip_labels: leave corrections to these labels where they are.
         """
         check_name("worker", worker)
         if limit < 1 or lease <= timedelta(0):
             raise ValueError(f"expected limit >= 1 and lease > 0, got {limit} and {lease}")
         with self._database.write() as connection:
             now = self._clock()
-            return claims.take(connection, worker, limit, now, now + lease)
+            return claims.take(connection, worker, limit, now, now + lease, skip_labels)
 
     def renew(self, claim_token: str, lease: timedelta) -> datetime:
         """Let a claim end ``lease`` from now, and return when that is.
@@ -233,6 +252,11 @@ class FeedbackStore:
         """
         with self._database.read() as connection:
             return captures.find_capture(connection, prediction_id)
+
+    def captured_many(self, prediction_ids: Iterable[str]) -> Mapping[str, Capture]:
+        """Return the kept inputs of predictions by id; an id that is not kept is left out."""
+        with self._database.read() as connection:
+            return captures.find_captures(connection, prediction_ids)
 
     def trim_captures(self, keep: int) -> int:
         """Delete all but the newest ``keep`` captures and return how many went."""

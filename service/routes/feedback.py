@@ -13,7 +13,7 @@ from service.json_response import json_response
 from service.metrics import Metrics
 from service.predict_request import JSON
 from service.problem import quoted, refusal
-from service.runtime import runtime_of
+from service.runtime import Runtime, runtime_of
 from service.schemas import FeedbackAnswer, FeedbackReceipt, FeedbackState
 
 
@@ -27,17 +27,14 @@ async def post_feedback(request: Request) -> Response:
     body = await read_body(
         request, limit=settings.max_body_bytes, timeout_seconds=settings.body_timeout_seconds
     )
-    served = runtime.bundles.current()
-    items = parse_feedback(body, served.manifest.input, settings.max_rows)
-    named = [item.subject for item in items if isinstance(item.subject, str)]
-    captures = await runtime.captures.find(named)
-    _require_found(items, captures)
-    entries = [_new_feedback(item, captures, served.version) for item in items]
     digest = None if key is None else hashlib.sha256(body).hexdigest()
-    records = await runtime.store.run(
-        lambda store: store.add(entries, idempotency_key=key, body_sha256=digest)
-    )
-    _count(runtime.metrics, items)
+    records = await _repeated(runtime, key, digest)
+    if records is None:
+        entries = await _entries(runtime, body)
+        records = await runtime.store.run(
+            lambda store: store.add(entries, idempotency_key=key, body_sha256=digest)
+        )
+    _count(runtime.metrics, records)
     return json_response(_answer(records), 202)
 
 
@@ -46,6 +43,27 @@ async def get_feedback(request: Request) -> Response:
     feedback_id = str(request.path_params["feedback_id"])
     record = await runtime_of(request).store.run(lambda store: store.get(feedback_id))
     return json_response(_state(record))
+
+
+async def _repeated(
+    runtime: Runtime, key: str | None, digest: str | None
+) -> tuple[FeedbackRecord, ...] | None:
+    """The first reply to a request that came before.
+
+    Asked for before the body is judged: what a repeated body names may be gone by now.
+    """
+    if key is None or digest is None:
+        return None
+    return await runtime.store.run(lambda store: store.first_reply(key, digest))
+
+
+async def _entries(runtime: Runtime, body: bytes) -> list[NewFeedback]:
+    served, max_rows = runtime.bundles.current(), runtime.settings.max_rows
+    items = await runtime.read(body, lambda: parse_feedback(body, served.manifest.input, max_rows))
+    named = [item.subject for item in items if isinstance(item.subject, str)]
+    captures = await runtime.captures.find(named)
+    _require_found(items, captures)
+    return [_new_feedback(item, captures, served.version) for item in items]
 
 
 def _require_found(items: Sequence[FeedbackItem], captures: Mapping[str, Capture]) -> None:
@@ -80,6 +98,6 @@ def _state(record: FeedbackRecord) -> FeedbackState:
     )
 
 
-def _count(metrics: Metrics, items: Sequence[FeedbackItem]) -> None:
-    for item in items:
-        metrics.feedback.labels("prediction_id" if isinstance(item.subject, str) else "input").inc()
+def _count(metrics: Metrics, records: Sequence[FeedbackRecord]) -> None:
+    for record in records:
+        metrics.feedback.labels("prediction_id" if record.prediction_id else "input").inc()

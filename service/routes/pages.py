@@ -1,40 +1,50 @@
 """GET /, /docs and /openapi.json; everything comes from this machine, nothing from a CDN."""
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from service.openapi import openapi_json
 
 _WEB = Path(__file__).parent.parent / "web"
-_SWAGGER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 
 async def landing(_: Request) -> Response:
     """What runs here, and where to go on."""
-    return FileResponse(_WEB / "index.html")
+    return _response(_WEB / "index.html", "text/html")
 
 
 async def docs(_: Request) -> Response:
     """Swagger UI over /openapi.json."""
-    return FileResponse(_WEB / "docs.html")
+    return _response(_WEB / "docs.html", "text/html")
 
 
 async def swagger_script(_: Request) -> Response:
     """Swagger UI's program."""
-    return FileResponse(_swagger_folder() / _SWAGGER_FILES[0])
+    return _response(_swagger_folder() / "swagger-ui-bundle.js", "text/javascript")
 
 
 async def swagger_style(_: Request) -> Response:
     """Swagger UI's style."""
-    return FileResponse(_swagger_folder() / _SWAGGER_FILES[1])
+    return _response(_swagger_folder() / "swagger-ui.css", "text/css")
 
 
 async def openapi(_: Request) -> Response:
     """The OpenAPI document."""
     return Response(openapi_json(), media_type="application/json")
+
+
+def _response(path: Path, media_type: str) -> Response:
+    """The whole file: Starlette's own file response refuses ranges in plain text."""
+    return Response(_content(path), media_type=media_type)
+
+
+@cache
+def _content(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 def _swagger_folder() -> Path:

@@ -1,6 +1,5 @@
 """POST /predict."""
 
-import asyncio
 import secrets
 import time
 from datetime import UTC, datetime
@@ -28,18 +27,14 @@ async def predict(request: Request) -> Response:
         request, limit=settings.max_body_bytes, timeout_seconds=settings.body_timeout_seconds
     )
     served = runtime.bundles.current()
-    parsed = parse_predict(
-        media_type(request),
-        request.query_params,
-        body,
-        served.manifest.input,
-        settings.max_rows,
+    kind, query, signature = media_type(request), request.query_params, served.manifest.input
+    parsed = await runtime.read(
+        body, lambda: parse_predict(kind, query, body, signature, settings.max_rows)
     )
     if len(parsed.x) <= settings.inline_rows:
         answer = _answer(runtime, served, parsed)
     else:
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(runtime.large_batches, _answer, runtime, served, parsed)
+        answer = await runtime.beside(lambda: _answer(runtime, served, parsed))
     return Response(answer, media_type="application/json")
 
 
@@ -48,7 +43,7 @@ def _answer(runtime: Runtime, served: Served, parsed: PredictRequest) -> bytes:
     alpha = parsed.alpha or default_alpha(runtime, served)
     decisions = decide(batch.p_familiar, batch.p_owned, alpha)
     ids = _prediction_ids(len(batch))
-    runtime.metrics.observe_batch(batch, decisions, seconds)
+    runtime.metrics.answers.observe_batch(batch, decisions, seconds)
     if runtime.settings.capture:
         now = datetime.now(UTC)
         runtime.captures.add(

@@ -272,3 +272,13 @@ def test_thousands_of_items_fit_in_one_call(store: FeedbackStore) -> None:
     claim = claimed(store, 3000)
     store.mark_applied(claim.token, [record.feedback_id for record in added], "v1")
     assert store.counts_by_status().applied == 3000
+
+
+def test_a_claim_can_leave_labels_where_they_are(store: FeedbackStore) -> None:
+    first, second = store.add([correction(0, "odd"), correction(1, "7")])
+    claim = store.claim(worker="w", limit=9, lease=timedelta(minutes=1), skip_labels={"odd"})
+    assert claim is not None
+    assert [record.feedback_id for record in claim.records] == [second.feedback_id]
+    rest = store.claim(worker="w", limit=9, lease=timedelta(minutes=1))
+    assert rest is not None
+    assert [record.feedback_id for record in rest.records] == [first.feedback_id]

@@ -1,11 +1,14 @@
 """The capture buffer against a real store."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import event
+from starlette.concurrency import run_in_threadpool
 
 from rcmvae.errors import PredictionNotFound
 from service.capture import CaptureBuffer, Seen
@@ -56,6 +59,35 @@ def test_what_was_flushed_is_found_when_memory_has_forgotten(
     found = asyncio.run(buffer.find(["p0", "p5", "p11"]))
     assert [found[f"p{i}"].input[0] for i in (0, 5, 11)] == [0, 5, 11]
     assert _dropped(buffer) == 0
+    store.close()
+
+
+def test_any_number_of_unknown_ids_costs_two_transactions(tmp_path: Path) -> None:
+    store = LazyStore(f"sqlite:///{tmp_path / 'f.db'}")
+    begun: list[None] = []
+    event.listen(store.store()._database.engine, "begin", lambda _: begun.append(None))
+    buffer = _buffer(store, tmp_path)
+    buffer.add(_seen(1))
+    found = asyncio.run(buffer.find(["p0", *(f"nobody-{i}" for i in range(4096))]))
+    assert list(found) == ["p0"]
+    assert len(begun) == 2
+    store.close()
+
+
+def test_a_busy_store_leaves_the_other_threads_alone(store: LazyStore) -> None:
+    """As many operations as anybody likes wait; a thread of the common pool is free at once."""
+    go_on = threading.Event()
+
+    async def crowd() -> str:
+        blocked = [asyncio.create_task(store.run(lambda _: go_on.wait(20))) for _ in range(60)]
+        await asyncio.sleep(0.05)
+        try:
+            return await asyncio.wait_for(run_in_threadpool(lambda: "free"), 10)
+        finally:
+            go_on.set()
+            assert all(await asyncio.gather(*blocked))
+
+    assert asyncio.run(crowd()) == "free"
     store.close()
 
 

@@ -74,6 +74,16 @@ def test_one_unknown_prediction_refuses_the_whole_request(
         assert store.counts_by_status().queued == 0
 
 
+def test_null_is_as_good_as_absent(client: AppClient) -> None:
+    """The OpenAPI document allows null, and generated clients send it."""
+    prediction_id = _predict(client)[0]
+    assert _post(client, [{"prediction_id": None, "input": ROW, "label": "a"}])
+    assert _post(client, [{"prediction_id": prediction_id, "input": None, "label": "a"}])
+    for subjects in ({}, {"prediction_id": None, "input": None}, {"input": None}):
+        neither = client.post("/feedback", json={"items": [{"label": "a", **subjects}]})
+        assert_problem(neither, 422, "items[0]")
+
+
 def test_idempotency(client: AppClient, settings: Settings) -> None:
     items: list[dict[str, object]] = [{"input": ROW, "label": "a"}, {"input": ROW, "label": "b"}]
     first = _post(client, items, key="k1")
@@ -85,6 +95,30 @@ def test_idempotency(client: AppClient, settings: Settings) -> None:
     assert_problem(conflict, 409, "Idempotency-Key")
     with FeedbackStore.open(settings.store_url) as store:
         assert store.counts_by_status().queued == 4
+
+
+def test_a_repeated_request_needs_nothing_of_what_the_first_one_needed(
+    client: AppClient, settings: Settings
+) -> None:
+    """Its captures have been trimmed, and the worker that gets it serves no bundle yet."""
+    items: list[dict[str, object]] = [
+        {"prediction_id": name, "label": "ends"} for name in _predict(client, 2)
+    ]
+    first = _post(client, items, key="k1")
+    client.call(client.runtime.captures.flush())
+    with FeedbackStore.open(settings.store_url) as store:
+        assert store.trim_captures(0) == 2
+    bare = settings.model_copy(update={"models_dir": settings.models_dir / "nothing"})
+    with running_app(bare) as other:
+        assert _post(other, items, key="k1") == first
+        conflict = other.post(
+            "/feedback", json={"items": items[:1]}, headers={"Idempotency-Key": "k1"}
+        )
+        assert_problem(conflict, 409, "Idempotency-Key")
+        text = other.get("/metrics").text
+        assert 'rcmvae_feedback_items_total{source="prediction_id"} 2.0' in text
+    with FeedbackStore.open(settings.store_url) as store:
+        assert store.counts_by_status().queued == 2
 
 
 @pytest.mark.parametrize("label", ["7", "a" * 64, "größe", "two words", "日本", "e\u0301te\u0301"])

@@ -2,6 +2,9 @@
 
 import logging
 import shutil
+import time
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,10 +19,20 @@ from tests.service.small_bundle import publish_small, small_draft
 CPU = ("CPUExecutionProvider",)
 
 
-def _watcher(folder: Path) -> BundleWatcher:
+class _Clock:
+    """Seconds that pass only when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _watcher(folder: Path, clock: Callable[[], float] = time.monotonic) -> BundleWatcher:
     metrics = Metrics(folder, multiprocess=False)
     return BundleWatcher(
-        folder / "models", lambda b: open_served(b, providers=CPU, threads=1), metrics
+        folder / "models", lambda b: open_served(b, providers=CPU, threads=1), metrics, clock
     )
 
 
@@ -127,6 +140,69 @@ def test_missing_bundle_and_missing_pointer(tmp_path: Path) -> None:
     watcher.refresh()
     assert watcher.current().version == "v2"
     assert _failures(watcher) == {"not_found": 1}
+
+
+def test_a_bundle_that_comes_late_is_taken_without_moving_the_pointer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """CURRENT was copied before the folder, and the folder file by file."""
+    clock = _Clock()
+    watcher = _watcher(tmp_path, clock)
+    models = tmp_path / "models"
+    publish_small(models, "v1")
+    watcher.refresh()
+    publish_small(models, "v2", "v1")
+    (models / "v2").rename(tmp_path / "v2")
+    with caplog.at_level(logging.ERROR, "bentoml.rcmvae"):
+        watcher.refresh()
+        (tmp_path / "v2").rename(models / "v2")
+        (models / "v2" / "tau.onnx").rename(tmp_path / "tau.onnx")
+        clock.now += 5
+        watcher.refresh()
+    assert watcher.current().version == "v1"
+    assert _failures(watcher) == {"not_found": 1, "damaged": 1}
+    assert len(caplog.records) == 2
+    (tmp_path / "tau.onnx").rename(models / "v2" / "tau.onnx")
+    clock.now += 9.9
+    watcher.refresh()
+    assert watcher.current().version == "v1"
+    clock.now += 0.2
+    watcher.refresh()
+    assert watcher.current().version == "v2"
+
+
+def test_attempts_come_ever_less_often_and_are_reported_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish_small(tmp_path / "models", "v1")
+    clock, attempts = _Clock(), []
+
+    def fail(_: object) -> object:
+        attempts.append(clock.now)
+        raise RuntimeError("no memory")
+
+    metrics = Metrics(tmp_path, multiprocess=False)
+    watcher = BundleWatcher(tmp_path / "models", fail, metrics, clock)  # type: ignore[arg-type]
+    with caplog.at_level(logging.ERROR, "bentoml.rcmvae"):
+        for _ in range(1500):
+            watcher.refresh()
+            clock.now += 1
+    pauses = [after - before for before, after in pairwise(attempts)]
+    assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+    assert _failures(watcher) == {"session": 1}
+    assert len(caplog.records) == 1
+
+
+def test_an_unreadable_pointer_is_refused_and_the_old_bundle_stays(tmp_path: Path) -> None:
+    watcher = _watcher(tmp_path)
+    publish_small(tmp_path / "models", "v1")
+    watcher.refresh()
+    (tmp_path / "models" / "CURRENT").unlink()
+    (tmp_path / "models" / "CURRENT").mkdir()
+    watcher.refresh()
+    watcher.refresh()
+    assert watcher.current().version == "v1"
+    assert _failures(watcher) == {"pointer": 1}
 
 
 @pytest.mark.parametrize(

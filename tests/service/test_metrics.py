@@ -1,13 +1,17 @@
 """What /metrics says, in one process; several workers are in tests/e2e."""
 
 import json
+import logging
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.metrics import MAX_LABELS, OTHER_LABEL, Metrics
+from service.metrics import Metrics
+from service.prediction_metrics import MAX_LABELS, OTHER_LABEL, PredictionMetrics
 from tests.service.app_client import AppClient
 from tests.service.bad_requests import ROW
 from tests.service.small_bundle import known_inputs
@@ -65,8 +69,8 @@ def test_failures_are_there_before_the_first(empty: AppClient) -> None:
         assert _samples(empty)[key] == 0
 
 
-def test_labels_are_bounded(tmp_path: Path) -> None:
-    metrics = Metrics(tmp_path, multiprocess=False)
+def test_labels_are_bounded() -> None:
+    metrics = PredictionMetrics(CollectorRegistry())
     names = [metrics._bounded(f"label {i}") for i in range(MAX_LABELS + 5)]
     assert names[:MAX_LABELS] == [f"label {i}" for i in range(MAX_LABELS)]
     assert set(names[MAX_LABELS:]) == {OTHER_LABEL}
@@ -93,3 +97,30 @@ def test_a_dead_worker_serves_nothing(tmp_path: Path, dead_pid: int) -> None:
     assert 'rcmvae_bundle_info{bundle_version="v1"} 1.0' in text
     assert "v0" not in text
     assert not left.exists()
+
+
+@pytest.mark.parametrize("name", ["x", "", "9" * 40, str(os.getpid())])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"version": 1, "created": []}'])
+def test_a_foreign_file_is_skipped_and_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, content: bytes
+) -> None:
+    metrics = Metrics(tmp_path, multiprocess=False)
+    foreign = tmp_path / f"served_{name}.json"
+    foreign.write_bytes(content)
+    with caplog.at_level(logging.WARNING, "bentoml.rcmvae"):
+        for _ in range(2):
+            assert b"rcmvae_bundle_info{" not in metrics.exposition()
+    assert [foreign.name in record.getMessage() for record in caplog.records] == [True]
+    assert foreign.read_bytes() == content
+
+
+@pytest.mark.parametrize("multiprocess", [False, True])
+def test_a_folder_that_is_gone_stops_neither_the_scrape_nor_the_swap(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, multiprocess: bool
+) -> None:
+    folder = tmp_path / "metrics"
+    metrics = Metrics(folder, multiprocess=multiprocess)
+    with caplog.at_level(logging.ERROR, "bentoml.rcmvae"):
+        metrics.served.announce("v1", datetime(2026, 11, 23, tzinfo=UTC))
+        assert (b"rcmvae_requests" in metrics.exposition()) is not multiprocess
+    assert len(caplog.records) == 1 + multiprocess

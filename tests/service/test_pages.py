@@ -45,6 +45,18 @@ def test_swagger_ui_is_there_without_a_network(shared_client: AppClient) -> None
     assert shared_client.get("/docs/swagger-ui.css").headers["content-type"].startswith("text/css")
 
 
+@pytest.mark.parametrize("page", sorted(_PAGES))
+@pytest.mark.parametrize("wanted", ["bytes=999999999-", "bytes=0-3", "nonsense"])
+def test_a_range_is_answered_with_the_whole(
+    shared_client: AppClient, page: str, wanted: str
+) -> None:
+    """Which RFC 9110 allows, and which leaves no error that is not in our form."""
+    whole = shared_client.get(page)
+    part = shared_client.get(page, headers={"range": wanted})
+    assert (part.status_code, part.content) == (200, whole.content)
+    assert part.headers["content-type"] == whole.headers["content-type"]
+
+
 def test_every_route_is_in_the_document_and_no_other(shared_client: AppClient) -> None:
     document = shared_client.get("/openapi.json").json()
     described = {(path, method) for path, ops in document["paths"].items() for method in ops}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from rcmvae.bundle import load_bundle
 from rcmvae.decision import Decision, decide, prediction_set
 from rcmvae.predictor import Predictor
+from service.runtime import LARGE_BODY
 from service.schemas import PredictAnswer
 from service.settings import Settings
 from tests.service.app_client import AppClient, running_app
-from tests.service.bad_requests import OCTETS
+from tests.service.bad_requests import JSON, OCTETS, ROW
 from tests.service.problems import assert_problem
 from tests.service.small_bundle import UNLABELLED, known_inputs, publish_small
 
@@ -173,6 +175,35 @@ def test_a_request_in_the_thread_does_not_stop_the_loop(client: AppClient) -> No
         return waited
 
     assert client.call(both()) < 0.2
+
+
+@pytest.mark.parametrize("route", ["/predict", "/feedback"])
+def test_a_large_body_is_read_beside_the_loop(
+    client: AppClient, settings: Settings, route: str
+) -> None:
+    """While the thread for large work is taken, a large body waits and a small one does not."""
+    entry = {"/predict": {"inputs": [ROW]}, "/feedback": {"items": [{"input": ROW, "label": "a"}]}}
+    small = json.dumps(entry[route]).encode()
+    large = small.ljust(LARGE_BODY + 1)
+    go_on = threading.Event()
+
+    async def both(large_app: AppClient) -> tuple[int, int]:
+        taken = large_app.runtime.large_work.submit(go_on.wait, 20)
+        waiting = asyncio.create_task(large_app._http.post(route, content=large, headers=JSON))
+        try:
+            quick = await large_app._http.post(route, content=small, headers=JSON)
+            done, _ = await asyncio.wait([waiting], timeout=0.05)
+            assert not done
+        finally:
+            go_on.set()
+        late = await waiting
+        assert taken.result()
+        return quick.status_code, late.status_code
+
+    with running_app(settings.model_copy(update={"max_body_bytes": 2 * LARGE_BODY})) as large_app:
+        assert large_app.call(both(large_app)) in [(200, 200), (202, 202)]
+        refused = large_app.post(route, content=b"[".ljust(LARGE_BODY + 1), headers=JSON)
+        assert_problem(refused, 400, "body")
 
 
 def test_bundle_and_labels(client: AppClient, settings: Settings) -> None:

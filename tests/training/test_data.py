@@ -218,6 +218,28 @@ def test_a_file_that_is_no_npz_is_refused_by_name(tmp_path: Path, kind: str) -> 
         load_source(str(path))
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (np.zeros((6, 9, 9, 3)), Y, r"channels first, \(n, C, H, W\), got shape"),
+        (np.zeros((6, 0)), Y, "expected n inputs and labels"),
+        (X, np.array([0, 1, 2, 0, 1, np.nan]), "finite numbers"),
+        (X, np.array(["a", "b ", "a", "a", "a", "a"]), "without spaces at the ends"),
+        (X, np.array(["a", "x" * 65, "a", "a", "a", "a"]), "1 to 64 printable characters"),
+    ],
+)
+def test_npz_that_would_be_misread_is_refused(
+    tmp_path: Path, x: NDArray[np.float64], y: NDArray[np.generic], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        load_source(npz(tmp_path, x=x, y=y))
+
+
+def test_labels_take_the_one_form_that_requests_name_them_in(tmp_path: Path) -> None:
+    decomposed = np.array(["e\u0301", "b", "b", "b", "b", "b"])
+    assert load_source(npz(tmp_path, x=X, y=decomposed)).labels == ("b", "\u00e9")
+
+
 @pytest.mark.parametrize("name", ["", "digit", "/nowhere/at/all", "/nowhere.npz"])
 def test_an_unknown_source_is_refused(name: str) -> None:
     with pytest.raises(DataError, match="data source"):

@@ -12,7 +12,7 @@ from rcmvae.bundle.manifest import GOLDEN
 from rcmvae.errors import GateRefused
 from tests.training.tiny import corrections, everything_wrong, wrong
 from training.data import NO_LABEL, Examples
-from training.draft import read_golden, write_golden
+from training.draft import FITTED_ACCURACY, read_golden, write_golden
 from training.gate import GateConfig, require_gate
 from training.relabel import relabel
 
@@ -51,11 +51,26 @@ def test_a_candidate_that_answers_worse_is_refused(parent: Bundle, stage: Stage)
 
 def test_a_candidate_that_loses_one_class_is_refused(parent: Bundle, stage: Stage) -> None:
     candidate = stage(relabel(parent, wrong(6, "1")))
-    lenient = GateConfig(accuracy_drop=0.5, class_drop=0.1)
+    lenient = GateConfig(accuracy_drop=0.5, total_drop=0.5, class_drop=0.1)
     with pytest.raises(GateRefused, match="label '6': expected at most"):
         require_gate(parent, candidate, lenient)
-    allowed = require_gate(parent, candidate, GateConfig(accuracy_drop=0.5, class_drop=1.0))
+    allowing = GateConfig(accuracy_drop=0.5, total_drop=0.5, class_drop=1.0)
+    allowed = require_gate(parent, candidate, allowing)
     assert allowed.candidate_accuracy < allowed.parent_accuracy
+
+
+def test_small_losses_do_not_add_up_unseen(parent: Bundle, stage: Stage) -> None:
+    """A child may lose what the gate allows, and its own child not as much again."""
+    child = stage(relabel(parent, wrong(6, "1", 20)))
+    fitted = parent.manifest.metrics[FITTED_ACCURACY]
+    lost = fitted - child.manifest.metrics["golden_accuracy"]
+    assert lost > 0.0
+    assert child.manifest.metrics[FITTED_ACCURACY] == fitted
+    config = GateConfig(accuracy_drop=1.0, total_drop=lost + 1e-9, class_drop=1.0)
+    require_gate(parent, child, config)
+    more = [replace(c, feedback_id=f"more-{c.feedback_id}") for c in wrong(0, "1", 40)]
+    with pytest.raises(GateRefused, match="golden accuracy"):
+        require_gate(child, stage(relabel(child, more)), config)
 
 
 def with_golden(draft: BundleDraft, golden: Examples) -> BundleDraft:

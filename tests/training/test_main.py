@@ -71,6 +71,24 @@ def test_export_says_the_version_and_the_figures(tiny: TinyRun) -> None:
     assert shown == pytest.approx(metrics, rel=1e-4)
 
 
+def test_prune_keeps_the_newest(models: Path, store_url: str, store: FeedbackStore) -> None:
+    first = read_pointer(models)
+    for digit in (3, 4):
+        post(store, corrections(digit, 1))
+        run_main("retrain", "--models", str(models), "--store", store_url)
+    assert run_main("prune", "--models", str(models), "--keep", "2") == f"removed {first}\n"
+    assert len(list_versions(models)) == 2
+
+
+def test_models_and_store_are_where_the_service_looks(
+    models: Path, store_url: str, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RCMVAE_MODELS_DIR", str(models))
+    monkeypatch.setenv("RCMVAE_STORE_URL", store_url)
+    ids = post(store, corrections(4, 1))
+    assert json.loads(run_main("retrain"))["applied"] == ids
+
+
 def test_export_does_not_take_corrections_back_unasked(
     tiny: TinyRun,
     models: Path,
@@ -120,21 +138,28 @@ def test_evaluate_refuses_an_alpha_that_is_no_rate(
 
 def test_retrain_prints_what_it_did(models: Path, store_url: str, store: FeedbackStore) -> None:
     command = ("retrain", "--models", str(models), "--store", store_url)
-    assert run_main(*command) == "no feedback waits\n"
+    nothing = run_main(*command)
+    assert (
+        nothing
+        == f"no feedback waits in {store_url}: 0 queued, 0 claimed by another job, 0 applied\n"
+    )
     parent = read_pointer(models)
     ids = post(store, corrections(9, 3))
     said = json.loads(run_main(*command, "--method", "relabel"))
     assert said["applied"] == ids
     assert (said["parent"], said["version"]) == (parent, read_pointer(models))
-    assert said["gate"]["examples"] > 0
+    assert said["gates"][0]["examples"] > 0
 
 
-def test_retrain_fails_where_the_gate_refuses(
-    models: Path, store_url: str, store: FeedbackStore, capsys: pytest.CaptureFixture[str]
+def test_retrain_says_what_the_gate_refused(
+    models: Path, store_url: str, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("training.retrain.MOST_REFUSALS", 0)
     ids = post(store, everything_wrong())
-    line = fails(capsys, "retrain", "--models", str(models), "--store", store_url)
-    assert line.startswith("training: GateRefused: golden accuracy: expected at least")
+    said = json.loads(run_main("retrain", "--models", str(models), "--store", store_url))
+    reasons = dict(said["rejected"])
+    assert set(reasons) == set(ids)
+    assert reasons[ids[0]].startswith("gate: golden accuracy: expected at least")
     assert store.get(ids[0]).status is FeedbackStatus.REJECTED
 
 
@@ -142,6 +167,9 @@ def test_retrain_fails_where_the_gate_refuses(
     ("arguments", "message"),
     [
         (["train", "{}/r", "--set", "fit.epoch=3"], "InvalidInput: fit.epoch: "),
+        (["train", "{}/r", "--set", "nope=1"], "InvalidInput: nope: expected a field of"),
+        (["train", "{}/r", "--seed", "2147483648"], "InvalidInput: seed: expected less than"),
+        (["prune", "--models", "{}", "--keep", "0"], "InvalidInput: --keep: expected at least 1"),
         (["train", "{}/r", "--data", "{}/none"], "DataError: data source: expected 'digits'"),
         (["train", "{}/r", "--labels", "3"], "DataError: labels: expected at least one"),
         (["train", "{}/r", "--config", "{}/none.toml"], "InvalidInput: config: "),

@@ -6,6 +6,7 @@ from typing import Literal
 import pytest
 import torch
 
+from rcmvae.errors import InvalidInput
 from training.config import ModelConfig
 from training.model.conditioning import Conditioning
 from training.model.encoder import LOGVAR_LIMIT, build_encoder
@@ -94,3 +95,10 @@ def test_channel_count_is_a_multiple_of_the_classes_unless_set() -> None:
 def test_any_number_of_filters_goes(filters: int) -> None:
     config = ModelConfig(latent_dim=2, filters=filters, features=8)
     assert build_encoder((1, 8, 8), config, 3)(torch.rand(2, 1, 8, 8)).logits.shape == (2, 3)
+
+
+def test_a_convolutional_encoder_refuses_vectors_by_name() -> None:
+    with pytest.raises(
+        InvalidInput, match=r"model\.encoder: expected 'mlp' for inputs of shape \(7,\)"
+    ):
+        build_encoder((7,), ModelConfig(), 3)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from training.encode import Encoded
-from training.picture import SPREAD, draw_picture
+from training.picture import SPREAD, _place, draw_picture
 
 
 def clouds(channels: int, count: int = 200, latent: int = 3) -> tuple[Encoded, NDArray[np.float64]]:
@@ -88,3 +88,9 @@ def test_a_latent_of_one_dimension_spreads_along_one_axis() -> None:
     offset = picture.position(encoded) - picture.anchor[encoded.channel]
     assert offset[:, 0].std() > 0
     assert (offset[:, 1] == 0).all()
+
+
+def test_channels_that_are_all_alike_stand_in_a_row() -> None:
+    anchors = _place(np.ones((6, 3)))
+    assert np.isfinite(anchors).all()
+    assert len(np.unique(anchors[:, 0])) == 6

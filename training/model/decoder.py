@@ -97,5 +97,5 @@ def build_decoder(
     if config.decoder == "mlp":
         return MlpDecoder(shape, config, num_channels)
     if len(shape) != 3:
-        raise InvalidInput("model.decoder", "mlp for inputs that are no images", "conv")
+        raise InvalidInput("model.decoder", f"'mlp' for inputs of shape {shape}", "'conv'")
     return ConvDecoder(shape, config, num_channels)

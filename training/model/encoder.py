@@ -95,6 +95,6 @@ def build_encoder(shape: tuple[int, ...], config: ModelConfig, num_channels: int
         InvalidInput: a convolutional encoder for inputs that are no images.
     """
     if config.encoder == "conv" and len(shape) != 3:
-        raise InvalidInput("model.encoder", "mlp for inputs that are no images", "conv")
+        raise InvalidInput("model.encoder", f"'mlp' for inputs of shape {shape}", "'conv'")
     trunk = conv_trunk if config.encoder == "conv" else mlp_trunk
     return Encoder(trunk(shape, config), config, num_channels)

@@ -1,0 +1,114 @@
+"""What is measured of the answers: how long, how many, how sure and how strange."""
+
+from collections import Counter as Tally
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from rcmvae.decision import Decision
+from rcmvae.prediction import PredictionBatch
+
+MAX_LABELS = 256
+OTHER_LABEL = "(other)"
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_P_VALUES = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.2,
+    0.3,
+    0.4,
+    0.5,
+    0.6,
+    0.7,
+    0.8,
+    0.9,
+    1,
+)
+_NATS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 2.5, 3, 4, 5)
+_SCORES = (0.5, 1, 2, 3, 4, 6, 8, 10, 13, 16, 20, 25, 32, 50, 100, 200, 500, 1000, 10_000)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
+
+
+class PredictionMetrics:
+    """Metrics of what was answered.
+
+    Args:
+        registry: where they are registered.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._labels_seen: set[str] = set()
+        self.inference_duration = Histogram(
+            "rcmvae_inference_duration_seconds",
+            "Time of one ONNX Runtime run.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.batch_rows = Histogram(
+            "rcmvae_batch_rows", "Inputs in one run.", buckets=_ROWS, registry=registry
+        )
+        self.predictions = Counter(
+            "rcmvae_predictions", "Inputs answered.", ["decision", "label"], registry=registry
+        )
+        self.fused_score = Histogram(
+            "rcmvae_ood_fused_score",
+            "Fused out-of-distribution score, higher is stranger.",
+            buckets=_SCORES,
+            registry=registry,
+        )
+        self.p_familiar = Histogram(
+            "rcmvae_ood_p_familiar",
+            "Conformal p-value of being like the training stream.",
+            buckets=_P_VALUES,
+            registry=registry,
+        )
+        self.p_owned = Histogram(
+            "rcmvae_ood_p_owned",
+            "Conformal p-value of being owned by labelled channels.",
+            buckets=_P_VALUES,
+            registry=registry,
+        )
+        self.entropy = Histogram(
+            "rcmvae_entropy_nats",
+            "Total entropy of the label.",
+            buckets=_NATS,
+            registry=registry,
+        )
+
+    def observe_batch(
+        self, batch: PredictionBatch, decisions: Sequence[Decision], seconds: float
+    ) -> None:
+        """Count one run of the session and everything that it answered.
+
+        Args:
+            batch: N answers.
+            decisions: N decisions.
+            seconds: how long the run took.
+        """
+        self.inference_duration.observe(seconds)
+        self.batch_rows.observe(len(batch))
+        answered = Tally(zip(decisions, batch.predicted, strict=True))
+        for (decision, label), count in answered.items():
+            self.predictions.labels(decision, self._bounded(label)).inc(count)
+        _observe_all(self.p_familiar, batch.p_familiar.tolist())
+        _observe_all(self.p_owned, batch.p_owned.tolist())
+        _observe_all(self.entropy, batch.uncertainty.total.tolist())
+        _observe_all(self.fused_score, batch.scores[:, batch.score_names.index("fused")].tolist())
+
+    def _bounded(self, label: str) -> str:
+        if label not in self._labels_seen:
+            if len(self._labels_seen) >= MAX_LABELS:
+                return OTHER_LABEL
+            self._labels_seen.add(label)
+        return label
+
+
+def _observe_all(histogram: Histogram, values: Iterable[float]) -> None:
+    for value in values:
+        histogram.observe(value)
