@@ -49,13 +49,6 @@ def test_anchors_lie_in_the_frame_and_apart(channels: int) -> None:
     assert np.isfinite(position).all()
 
 
-def test_channels_without_any_difference_get_places_all_the_same() -> None:
-    encoded, centres = clouds(6)
-    picture = draw_picture(encoded, np.ones_like(centres), origin_of(encoded))
-    assert len(np.unique(picture.anchor, axis=0)) == 6
-    assert np.isfinite(picture.position(encoded)).all()
-
-
 def test_alike_channels_lie_beside_each_other() -> None:
     encoded, centres = clouds(16)
     anchor = draw_picture(encoded, centres, origin_of(encoded)).anchor
