@@ -97,8 +97,7 @@ def _measure(config: RunConfig, seed: int) -> Mapping[str, float]:
 def _label_spreading(dataset: Dataset) -> float:
     """Accuracy of scikit-learn's LabelSpreading on the known test inputs, from the same labels.
 
-    The seven-neighbour graph is the library's default for this kernel; it beats the RBF kernel
-    on these data.
+    The seven-neighbour graph is the library's default for this kernel.
     """
     x = np.concatenate([dataset.unlabelled, dataset.labelled.x]).reshape(-1, _size(dataset))
     unknown = np.full(len(dataset.unlabelled), NO_LABEL)
