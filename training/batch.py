@@ -1,7 +1,7 @@
 """What one batch costs: all terms of the objective, in order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from training.objective import (
     moved_usage,
     mutual_information,
     posterior_mean,
+    pseudo_label_nll,
     supervised_nll,
     usage_entropy,
     weights_at,
@@ -89,26 +90,24 @@ def compute_terms(state: FitState, batch: Batch, config: RunConfig) -> list[Term
     objective = config.objective
     weights = weights_at(batch.progress, objective)
     seen = see(state, batch, config)
-    routing = route(seen.routed_logits, seen.r_first, batch.progress, objective)
+    shown = first_of(seen, max(1, round(objective.decoded * len(seen.x))))
+    routing = route(shown.routed_logits, shown.r_first, batch.progress, objective)
     elbo = elbo_terms(
         state.network,
-        seen.x,
-        seen.first,
+        shown.x,
+        shown.first,
         routing,
         kl_form=objective.kl_form,
-        embedding=_embedding(state, seen, routing, weights),
+        embedding=_embedding(state, shown, routing, weights),
     )
     size = seen.x[0].numel()
     counts = update_counts(state, seen.r_labelled.detach(), seen.label, config)
+    tau = posterior_mean(counts, objective.fit_alpha0)
     usage = update_usage(state, seen.r_first, objective.usage_momentum)
     return [
         Term("reconstruction", elbo.reconstruction / size, objective.reconstruction),
         Term("kl", elbo.kl / size, objective.reconstruction * weights.kl),
-        Term(
-            "supervised",
-            supervised_nll(seen.r_labelled, posterior_mean(counts, objective.alpha0), seen.label),
-            weights.supervised,
-        ),
+        Term("supervised", supervised_nll(seen.r_labelled, tau, seen.label), weights.supervised),
         Term("usage_entropy", usage_entropy(usage), weights.sparsity - weights.usage),
         Term(
             "channel_agreement",
@@ -118,34 +117,69 @@ def compute_terms(state: FitState, batch: Batch, config: RunConfig) -> list[Term
         Term(
             "label_agreement",
             mutual_information(
-                label_assignment(seen.r_first, counts, objective.alpha0),
-                label_assignment(seen.r_second, counts, objective.alpha0),
+                label_assignment(seen.r_first, counts, objective.fit_alpha0),
+                label_assignment(seen.r_second, counts, objective.fit_alpha0),
             ),
             -weights.label_agreement,
         ),
+        *_pseudo_label_term(seen, tau, objective, weights),
         *optional_terms(state, seen, elbo, objective),
     ]
 
 
+def _pseudo_label_term(
+    seen: Seen, tau: Tensor, objective: ObjectiveConfig, weights: TermWeights
+) -> list[Term]:
+    """Nothing where the term is off: its value would be dead weight in the graph."""
+    if not objective.pseudo_label:
+        return []
+    value = pseudo_label_nll(seen.r_second, seen.r_first, tau, objective.pseudo_label_threshold)
+    return [Term("pseudo_label", value, weights.pseudo_label)]
+
+
 def see(state: FitState, batch: Batch, config: RunConfig) -> Seen:
-    """Draw labelled inputs and views, and send all of them through the encoder together."""
+    """Draw labelled inputs and views, and send those that learn through the encoder together."""
     tensors, size = batch.tensors, len(batch.x)
     pick = torch.randint(len(tensors.labelled_y), (config.fit.labelled_batch,))
-    shown = views(torch.cat([batch.x, batch.x, tensors.labelled_x[pick]]), config.augment)
+    learning = config.objective.second_view == "learning"
+    unlabelled = [batch.x, batch.x] if learning else [batch.x]
+    shown = views(torch.cat([*unlabelled, tensors.labelled_x[pick]]), config.augment)
     encoding = state.network.encode(shown)
-    logits = encoding.logits
-    if batch.logit_bias is not None:
-        logits = logits + batch.logit_bias
+    logits = _biased(encoding.logits, batch)
     responsibilities = logits.softmax(dim=1)
+    labelled = len(unlabelled) * size
     return Seen(
         x=shown[:size],
         first=Encoding(*(part[:size] for part in encoding)),
         routed_logits=logits[:size],
         r_first=responsibilities[:size],
-        r_second=responsibilities[size : 2 * size],
-        r_labelled=responsibilities[2 * size :],
-        mu_labelled=encoding.mu[2 * size :],
+        r_second=responsibilities[size:labelled] if learning else _target(state, batch, config),
+        r_labelled=responsibilities[labelled:],
+        mu_labelled=encoding.mu[labelled:],
         label=tensors.labelled_y[pick],
+    )
+
+
+@torch.no_grad()
+def _target(state: FitState, batch: Batch, config: RunConfig) -> Tensor:
+    """Responsibilities of a weak view of the unlabelled inputs, (B, K), without gradient."""
+    weak = views(batch.x, config.augment, config.augment.target)
+    return _biased(state.network.encode(weak).logits, batch).softmax(dim=1)
+
+
+def _biased(logits: Tensor, batch: Batch) -> Tensor:
+    return logits if batch.logit_bias is None else logits + batch.logit_bias
+
+
+def first_of(seen: Seen, count: int) -> Seen:
+    """The same with the first ``count`` unlabelled inputs alone."""
+    return replace(
+        seen,
+        x=seen.x[:count],
+        first=Encoding(*(part[:count] for part in seen.first)),
+        routed_logits=seen.routed_logits[:count],
+        r_first=seen.r_first[:count],
+        r_second=seen.r_second[:count],
     )
 
 

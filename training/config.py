@@ -163,6 +163,9 @@ class ObjectiveConfig:
             ``gumbel`` (soft) or ``gumbel_st`` (straight-through).
         gumbel_temperature: of the sample, at the start and at the end of the run.
         top_channels: M, channels over which the expectation is taken exactly.
+        decoded: share of the unlabelled batch that is decoded: reconstruction loses little by it.
+        second_view: what the agreement compares a view with: ``learning``, another view that gets
+            gradients too, or ``target``, a weaker view that gets none.
         kl_form: ``routed`` like the reconstruction, or ``all``: the sum over all K, unweighted.
         kl_warmup: share of the run over which the weight of KL_z rises from 0 to 1.
         supervised: weight of the supervised term once ramped in.
@@ -173,7 +176,11 @@ class ObjectiveConfig:
         channel_agreement: weight of the mutual information between views on channels.
         label_agreement: weight of the same through the label map, once ramped in.
         label_agreement_ramp: shares of the run between which it is ramped in.
+        pseudo_label: weight of the second view's confident labels as targets, once ramped in.
+        pseudo_label_ramp: shares of the run between which it is ramped in.
+        pseudo_label_threshold: least p(y|x) of the second view that makes a target.
         alpha0: Dirichlet floor of the label counts, per label.
+        fit_alpha0: the same during the fit, where the counts move and a high floor blunts tau.
         count_decay: decay of the label counts per step in training.
         options: terms that are off by default.
         curriculum: off by default.
@@ -184,6 +191,8 @@ class ObjectiveConfig:
     routing: Literal["expectation", "gumbel", "gumbel_st"] = "expectation"
     gumbel_temperature: tuple[Positive, Positive] = (1.0, 0.5)
     top_channels: Count = 5
+    decoded: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    second_view: Literal["learning", "target"] = "learning"
     kl_form: Literal["routed", "all"] = "routed"
     kl_warmup: Share = 0.3
     supervised: Weight = 1.0
@@ -194,7 +203,11 @@ class ObjectiveConfig:
     channel_agreement: Weight = 1.0
     label_agreement: Weight = 2.0
     label_agreement_ramp: tuple[Share, Share] = (0.3, 0.6)
+    pseudo_label: Weight = 0.0
+    pseudo_label_ramp: tuple[Share, Share] = (0.1, 0.3)
+    pseudo_label_threshold: OpenShare = 0.95
     alpha0: Positive = 0.02
+    fit_alpha0: Positive = 0.02
     count_decay: Share = 0.98
     options: OptionsConfig = field(default_factory=OptionsConfig)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
@@ -209,6 +222,10 @@ class AugmentConfig:
         scale: largest relative change of size.
         shear: largest shear.
         shift: largest shift, as a share of the image's side.
+        elastic: standard deviation of an elastic displacement, as a share of the image's side.
+        elastic_points: of the coarse grid on which it is drawn, along each axis.
+        target: strength of the view that gives targets (``objective.second_view``), as a share
+            of these extents.
     """
 
     __pydantic_config__ = _FORBID_EXTRA
@@ -216,6 +233,9 @@ class AugmentConfig:
     scale: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
     shear: Weight = 0.2
     shift: Share = 0.08
+    elastic: Share = 0.0
+    elastic_points: Annotated[int, Field(ge=2)] = 4
+    target: Share = 0.5
 
 
 @dataclass(frozen=True, slots=True)

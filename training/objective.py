@@ -28,6 +28,7 @@ class TermWeights:
         usage: of the usage entropy as a reward.
         sparsity: of the same entropy as a penalty.
         label_agreement: of the agreement on labels.
+        pseudo_label: of the second view's confident labels as targets.
         soft_embedding: share of the averaged embedding in what the decoder is conditioned on.
     """
 
@@ -36,6 +37,7 @@ class TermWeights:
     usage: float
     sparsity: float
     label_agreement: float
+    pseudo_label: float
     soft_embedding: float
 
 
@@ -55,6 +57,7 @@ def weights_at(progress: float, config: ObjectiveConfig) -> TermWeights:
         usage=config.usage * (1.0 - ramp(progress, *config.usage_fade)),
         sparsity=options.sparsity * ramp(progress, *options.sparsity_ramp),
         label_agreement=config.label_agreement * ramp(progress, *config.label_agreement_ramp),
+        pseudo_label=config.pseudo_label * ramp(progress, *config.pseudo_label_ramp),
         soft_embedding=1.0 - ramp(progress, 0.0, options.soft_embedding),
     )
 
@@ -151,6 +154,23 @@ def supervised_nll(responsibilities: Tensor, tau: Tensor, label: Tensor) -> Tens
     """
     probability = (responsibilities @ tau.detach()).gather(1, label.unsqueeze(1))
     return -(probability + _TINY).log().mean()
+
+
+def pseudo_label_nll(target: Tensor, learning: Tensor, tau: Tensor, threshold: float) -> Tensor:
+    """-log p(y^ given x) of one view, where the other is sure of y^; the mean over all inputs.
+
+    Sohn et al. 2020 (FixMatch) with the label map in place of a classifier. No gradient goes into
+    the targets or into tau.
+
+    Args:
+        target: responsibilities of the view that names y^, (B, K).
+        learning: responsibilities of the view that learns, (B, K).
+        tau: (K, C).
+        threshold: least p(y given x) of the target view.
+    """
+    confidence, label = (target @ tau).detach().max(dim=1)
+    probability = (learning @ tau.detach()).gather(1, label.unsqueeze(1)).squeeze(1)
+    return -((confidence >= threshold) * (probability + _TINY).log()).mean()
 
 
 def moved_usage(past: Tensor, responsibilities: Tensor, momentum: float) -> Tensor:

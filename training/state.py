@@ -26,6 +26,7 @@ class EpochRecord:
     effective_channels: float
     channel_agreement: float
     label_agreement: float
+    pseudo_label: float = 0.0
     channel_kl: float = 0.0
     dirichlet: float = 0.0
     repulsion: float = 0.0

@@ -8,7 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from tests.training.tiny import tiny_config, tiny_dataset
-from training.batch import Batch, Tensors, compute_terms, update_usage
+from training.batch import Batch, Tensors, compute_terms, first_of, see, update_usage
 from training.checkpoint import read_checkpoint
 from training.config import RunConfig
 from training.curriculum import CLOSED
@@ -50,6 +50,9 @@ CHOICES = (
     ("objective.routing=gumbel_st",),
     ("objective.kl_form=all",),
     ("objective.usage_momentum=0.9",),
+    ("objective.second_view=target",),
+    ("objective.second_view=target", "objective.pseudo_label=1", "objective.decoded=0.25"),
+    ("augment.elastic=0.05",),
     ("objective.options.sparsity=0.5",),
     ("objective.options.soft_embedding=0.5",),
     *((f"objective.options.{name}=0.1",) for name in OPTIONS),
@@ -116,6 +119,39 @@ def test_the_unweighted_kl_sums_over_all_channels() -> None:
     # At the start all channels are about equally far from the prior.
     ratio = every["kl"].value / routed["kl"].value
     assert ratio.item() == pytest.approx(30.0, rel=0.3)
+
+
+def test_a_target_view_gets_no_gradient_and_is_weaker() -> None:
+    config = tiny_config("objective.second_view=target", "augment.target=0.0")
+    dataset, batch = tiny_dataset(), batch_of(8)
+    state = new_state(dataset, config)
+    seen = see(state, batch, config)
+    assert seen.r_first.requires_grad
+    assert not seen.r_second.requires_grad
+    plain = state.network.encode(batch.x).logits.softmax(dim=1)
+    torch.testing.assert_close(seen.r_second, plain, atol=1e-5, rtol=0)
+    assert not torch.allclose(seen.r_first, plain, atol=1e-5)
+    assert seen.r_labelled.shape == (config.fit.labelled_batch, 30)
+
+
+def test_only_a_share_is_decoded_and_the_rest_of_the_terms_see_all() -> None:
+    _, whole = terms_of(tiny_config(), batch_of(16))
+    _, share = terms_of(tiny_config("objective.decoded=0.25"), batch_of(16))
+    for name in CORE[2:]:
+        assert torch.equal(share[name].value, whole[name].value), name
+    config = tiny_config()
+    seen = see(new_state(tiny_dataset(), config), batch_of(16), config)
+    part = first_of(seen, 4)
+    assert [len(value) for value in (part.x, part.r_first, *part.first)] == [4] * 6
+    assert share["reconstruction"].value.item() == pytest.approx(
+        whole["reconstruction"].value.item(), rel=0.2
+    )
+
+
+def test_pseudo_labels_are_a_term_once_their_weight_is_there() -> None:
+    _, terms = terms_of(tiny_config("objective.pseudo_label=2"), batch_of(8, 0.2))
+    assert tuple(terms) == (*CORE, "pseudo_label")
+    assert terms["pseudo_label"].weight == pytest.approx(1.0)
 
 
 def test_a_closed_channel_takes_no_part() -> None:

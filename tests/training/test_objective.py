@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
-from sklearn.metrics import mutual_info_score
+from sklearn.metrics import log_loss, mutual_info_score
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
@@ -24,6 +24,7 @@ from training.objective import (
     moved_usage,
     mutual_information,
     posterior_mean,
+    pseudo_label_nll,
     ramp,
     supervised_nll,
     usage_entropy,
@@ -200,12 +201,38 @@ def test_weights_follow_their_ramps() -> None:
         usage_fade=(0.5, 0.9),
         label_agreement=4.0,
         label_agreement_ramp=(0.0, 1.0),
+        pseudo_label=5.0,
+        pseudo_label_ramp=(0.2, 0.7),
     )
     at = [weights_at(progress, config) for progress in (0.0, 0.3, 0.7, 1.0)]
     assert [w.kl for w in at] == pytest.approx([0.0, 0.6, 1.0, 1.0])
     assert [w.supervised for w in at] == pytest.approx([0.0, 1.5, 3.0, 3.0])
     assert [w.usage for w in at] == pytest.approx([2.0, 2.0, 1.0, 0.0])
     assert [w.label_agreement for w in at] == pytest.approx([0.0, 1.2, 2.8, 4.0])
+    assert [w.pseudo_label for w in at] == pytest.approx([0.0, 1.0, 5.0, 5.0])
+
+
+@given(SEEDS, st.floats(0.3, 0.95))
+def test_pseudo_labels_are_the_cross_entropy_of_confident_targets(seed: int, least: float) -> None:
+    target, learning, tau = soft(seed, 9, CHANNELS), soft(seed + 1, 9, CHANNELS), soft(seed, 6, 3)
+    named = (target @ tau).numpy()
+    sure = named.max(axis=1) >= least
+    expected = 0.0
+    if sure.any():
+        labels = named.argmax(axis=1)[sure]
+        expected = log_loss(labels, (learning @ tau).numpy()[sure], labels=[0, 1, 2]) * sure.mean()
+    value = pseudo_label_nll(target, learning, tau, least)
+    assert value.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_pseudo_labels_teach_the_learning_view_alone() -> None:
+    target, learning = soft(0, 4, 6).requires_grad_(), soft(1, 4, 6).requires_grad_()
+    tau = torch.eye(6).requires_grad_()
+    pseudo_label_nll(target, learning, tau, 0.2).backward()  # type: ignore[no-untyped-call]
+    assert learning.grad is not None
+    assert learning.grad.any()
+    assert target.grad is None
+    assert tau.grad is None
 
 
 def test_options_have_their_own_ramps() -> None:
