@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from rcmvae.bundle import Bundle, write_tensors
-from rcmvae.bundle.manifest import CALIBRATION, COUNTS
+from rcmvae.bundle.manifest import CALIBRATION, CHANNELS, COUNTS
 from rcmvae.calibration import parse_calibration
 from rcmvae.errors import BundleDamaged
 from rcmvae.label_map import LabelMap
@@ -43,12 +43,24 @@ def read_label_map(bundle: Bundle) -> LabelMap:
         contribution_labels=_tensor(arrays, "contribution_labels", np.int64, (len(ids),)),
         ids=ids,
         alpha0=calibration.alpha0,
+        exchange=_read_exchange(bundle),
     )
     _check_evidence(label_map)
     counts = _tensor(arrays, "counts", np.float64, (channels, labels))
     if not np.allclose(label_map.counts, counts, atol=1e-9):
         raise _damage("counts: expected the sum of the contributions, got another")
     return label_map
+
+
+def _read_exchange(bundle: Bundle) -> NDArray[np.float64] | None:
+    """What labels spread along; None where the bundle has none, as the older ones."""
+    arrays, channels = bundle.arrays(CHANNELS), bundle.manifest.num_channels
+    if "exchange" not in arrays:
+        return None
+    exchange = _tensor(arrays, "exchange", np.float64, (channels, channels))
+    if not (np.isfinite(exchange) & (exchange >= 0.0)).all():
+        raise _damage("exchange: expected finite values of at least 0, got others")
+    return exchange
 
 
 def _read_ids(metadata: Mapping[str, str]) -> tuple[str, ...]:

@@ -207,7 +207,7 @@ def tau_graph(
         ownership: how far labels speak for each channel, within [0, 1], (K,).
     """
     tau = label_map.tau
-    spread = expected_entropy(label_map.counts, label_map.alpha0)
+    spread = expected_entropy(label_map.counts, label_map.floor)
     text = _TAU_TEXT.format(channels=tau.shape[0], labels=tau.shape[1])
     constants = {
         "temperature": np.array(temperature),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import psi
 
 from rcmvae.errors import NoFreeChannel, UnknownLabel
+from rcmvae.spreading import spread_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,9 @@ class LabelMap:
         contributions: what each example adds to the counts, float64 (n, K), non-negative.
         contribution_labels: index of each example's label, int64 (n,).
         ids: where each example comes from, such as a feedback id; distinct.
-        alpha0: Dirichlet floor per label, > 0.
+        alpha0: Dirichlet floor per label, > 0; of a channel, C times as much.
+        exchange: mass that stronger views move from channel to channel, (K, K): along it labels
+            spread to channels without evidence. None: every floor is even over the labels.
     """
 
     labels: tuple[str, ...]
@@ -32,6 +35,7 @@ class LabelMap:
     contribution_labels: NDArray[np.int64]
     ids: tuple[str, ...]
     alpha0: float
+    exchange: NDArray[np.float64] | None = None
 
     @property
     def num_channels(self) -> int:
@@ -52,9 +56,14 @@ class LabelMap:
         return mass
 
     @property
+    def floor(self) -> NDArray[np.float64]:
+        """Dirichlet parameters before any evidence, (K, C), positive; rows sum to C alpha0."""
+        return floor_of(self.counts, self.alpha0, self.exchange)
+
+    @property
     def tau(self) -> NDArray[np.float64]:
-        """Posterior-mean map (s + alpha0) / sum_y (s + alpha0), (K, C), rows sum to one."""
-        return posterior_mean(self.counts, self.alpha0)
+        """Posterior-mean map (s + floor) / sum_y (s + floor), (K, C), rows sum to one."""
+        return posterior_mean(self.counts, self.floor)
 
     def index(self, label: str) -> int:
         """Column of a label.
@@ -107,20 +116,33 @@ class LabelMap:
         )
 
 
-def posterior_mean(counts: NDArray[np.float64], alpha0: float) -> NDArray[np.float64]:
-    """Mean of Dir(s + alpha0) along the last axis, of the shape of ``counts``."""
-    a = counts + alpha0
+def floor_of(
+    counts: NDArray[np.float64], alpha0: float, exchange: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """The Dirichlet floor of counts (K, C): even, or spread along an exchange (K, K)."""
+    if exchange is None:
+        return np.full_like(counts, alpha0)
+    return np.asarray(alpha0 * counts.shape[1] * spread_labels(exchange, counts))
+
+
+def posterior_mean(
+    counts: NDArray[np.float64], floor: float | NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Mean of Dir(s + floor) along the last axis, of the shape of ``counts``."""
+    a = counts + floor
     mean: NDArray[np.float64] = a / a.sum(axis=-1, keepdims=True)
     return mean
 
 
-def expected_entropy(counts: NDArray[np.float64], alpha0: float) -> NDArray[np.float64]:
-    """E[H(tau_k)] for tau_k ~ Dir(s_k + alpha0), (K,), nats.
+def expected_entropy(
+    counts: NDArray[np.float64], floor: float | NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """E[H(tau_k)] for tau_k ~ Dir(s_k + floor_k), (K,), nats.
 
-    psi(A + 1) - sum_y (a_y / A) psi(a_y + 1) with a = s + alpha0 and A = sum a; psi is the
+    psi(A + 1) - sum_y (a_y / A) psi(a_y + 1) with a = s + floor and A = sum a; psi is the
     digamma function (Wolpert and Wolf 1995, theorem 7).
     """
-    a = counts + alpha0
+    a = counts + floor
     total = a.sum(axis=-1)
     value: NDArray[np.float64] = psi(total + 1.0) - (a * psi(a + 1.0)).sum(axis=-1) / total
     return np.maximum(value, 0.0)  # rounding may say otherwise where one label has all mass
@@ -135,6 +157,24 @@ def leave_one_out(
         label_map: a map of n examples.
         responsibilities: r(x_i) of the same examples in the same order, (n, K).
     """
+    if label_map.exchange is None:
+        return _leave_one_out_even(label_map, responsibilities)
+    # The floor follows the evidence, so that it is another one without the example.
+    counts, predicted = label_map.counts, []
+    rows = zip(
+        label_map.contributions, label_map.contribution_labels, responsibilities, strict=True
+    )
+    for own, label, r in rows:
+        without = counts.copy()
+        without[:, label] = np.maximum(without[:, label] - own, 0.0)
+        floor = floor_of(without, label_map.alpha0, label_map.exchange)
+        predicted.append(r @ posterior_mean(without, floor))
+    return np.stack(predicted)
+
+
+def _leave_one_out_even(
+    label_map: LabelMap, responsibilities: NDArray[np.float64]
+) -> NDArray[np.float64]:
     a = label_map.counts + label_map.alpha0
     own = label_map.contributions
     # tau without i is (a - own_i onehot(y_i)) / (A - own_i): one product, and one column mended.

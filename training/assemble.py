@@ -20,7 +20,7 @@ from rcmvae.bundle.manifest import (
     WEIGHTS,
 )
 from rcmvae.graph import Graphs, scores_graph, tau_graph
-from rcmvae.label_map import LabelMap, posterior_mean
+from rcmvae.label_map import LabelMap
 from rcmvae.ood import FUSED_NAMES, FusedDensity, LatentPrior, fit_fused_density
 from training.affinity import channel_affinity
 from training.augment import views
@@ -30,11 +30,12 @@ from training.data import NO_LABEL, Dataset, Examples
 from training.draft import (
     Foundation,
     thumbnails,
-    write_affinity,
+    write_channels,
     write_draft,
     write_golden,
 )
 from training.encode import Encoded, encode, run_served, session_of
+from training.exchange import channel_exchange
 from training.export import export_decoder, export_encoder, measure_parity, require_parity
 from training.model.network import RcmVae
 from training.picture import draw_picture
@@ -77,7 +78,7 @@ def assemble(
             ENCODER: graphs.encoder,
             DECODER: graphs.decoder,
             SCORES: graphs.scores,
-            CHANNELS: write_affinity(channel_affinity(stream)),
+            CHANNELS: write_channels(channel_affinity(stream), label_map.exchange),
             GOLDEN: write_golden(dataset.density, dataset.calibration),
             LATENT_MAP: _reference_points(graphs, dataset),
             WEIGHTS: bytes(save(network.state_dict())),
@@ -100,12 +101,14 @@ def build_label_map(
     with torch.no_grad():
         drawn = [network.eval().encode(view).logits.double().softmax(dim=1) for view in seen]
     torch.random.set_rng_state(generator)
+    exchange = channel_exchange(network, dataset.unlabelled, config)
     return LabelMap(
         labels=dataset.labels,
         contributions=torch.stack(drawn).mean(dim=0).numpy(),
         contribution_labels=dataset.labelled.y,
         ids=ids,
         alpha0=config.objective.alpha0,
+        exchange=exchange if config.calibration.spread_labels else None,
     )
 
 
@@ -119,8 +122,7 @@ def prior_of(network: RcmVae) -> LatentPrior:
 def _temperature(encoder: bytes, held_out: Examples, label_map: LabelMap) -> float:
     """Fitted on held-out labels that the conformal samples do not use."""
     logits = encode(session_of(encoder), held_out.x).logits
-    tau = posterior_mean(label_map.counts, label_map.alpha0)
-    return fit_temperature(logits, held_out.y, tau)
+    return fit_temperature(logits, held_out.y, label_map.tau)
 
 
 def _fit_graphs(

@@ -270,6 +270,7 @@ class CalibrationConfig:
 
     Attributes:
         count_views: augmented views over which the final label counts are averaged.
+        spread_labels: whether labels spread to channels without evidence, as their floor.
         owned_source: where the sample of question 2 comes from: ``held_out`` inputs and their
             labels, or, where none can be spared, ``leave_one_out`` over the labelled examples.
         alpha: false-alarm rate that a request gets when it names none.
@@ -279,6 +280,7 @@ class CalibrationConfig:
 
     __pydantic_config__ = _FORBID_EXTRA
     count_views: Count = 16
+    spread_labels: bool = True
     owned_source: Literal["held_out", "leave_one_out"] = "held_out"
     alpha: OpenShare = 0.01
     free_mass: Positive = 0.5

@@ -126,9 +126,10 @@ def read_golden(content: bytes) -> Golden:
     return Golden(examples, arrays["fresh"].astype(np.bool_))
 
 
-def write_affinity(affinity: NDArray[np.float64]) -> bytes:
-    """Content of `channels.safetensors`."""
-    return write_tensors({"affinity": affinity})
+def write_channels(affinity: NDArray[np.float64], exchange: NDArray[np.float64] | None) -> bytes:
+    """Content of `channels.safetensors`; without an exchange, labels do not spread."""
+    arrays = {"affinity": affinity}
+    return write_tensors(arrays if exchange is None else arrays | {"exchange": exchange})
 
 
 def read_affinity(content: bytes) -> NDArray[np.float64]:

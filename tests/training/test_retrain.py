@@ -195,7 +195,7 @@ def test_nobodys_labels_are_lost_for_anothers(
     models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.retrain.MOST_REFUSALS", 2)
-    right = post(store, corrections(4, 5))
+    right = post(store, corrections(3, 5))
     wrongs = post(store, wrong(0, "1"))
     result = retrain(models, store, "relabel", STRICT)
     assert result is not None
