@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from rcmvae.errors import DataError, InvalidInput
 from rcmvae.label_name import label_name
-from training.config import DataConfig
+from training.config import AUTO, DataConfig
 
 NO_LABEL = -1
 _LABEL_ID = "train-"
+USUAL_HELD_OUT = 300
+USUAL_TEST = 597
 MIN_DENSITY = 5
 """One more than the scores that the fused density is fitted to."""
 
@@ -281,6 +283,7 @@ def split_source(source: Source, config: DataConfig, seed: int) -> Split:
     Raises:
         DataError: the source has too few inputs, or too few of a class, for the split asked for.
     """
+    config = sized(config, source)
     order = np.random.default_rng(seed).permutation(len(source.train))
     tested = 0 if source.test is not None else config.test
     density = tested + round(config.held_out * config.density_share)
@@ -297,6 +300,15 @@ def split_source(source: Source, config: DataConfig, seed: int) -> Split:
         calibration=np.sort(order[density:reserved]),
         test=np.sort(order[:tested]),
     )
+
+
+def sized(config: DataConfig, source: Source) -> DataConfig:
+    """The configuration with the sizes that are ``auto`` chosen by the number of inputs."""
+    count = len(source.train)
+    held_out = min(USUAL_HELD_OUT, count // 5) if config.held_out == AUTO else config.held_out
+    usual_test = min(USUAL_TEST, count // 3) if source.test is None else 0
+    test = usual_test if config.test == AUTO else config.test
+    return replace(config, held_out=held_out, test=test)
 
 
 def _require_parts(source: Source, tested: int, density: int, calibration: int) -> None:

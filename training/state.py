@@ -9,6 +9,7 @@ from training.config import RunConfig
 from training.data import Dataset
 from training.model.network import RcmVae, channel_count
 from training.model.priors import VampPrior
+from training.recipe import require_settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,12 @@ class FitState:
 
 
 def new_state(dataset: Dataset, config: RunConfig) -> FitState:
-    """A state before the first step; its weights depend on the seed alone."""
+    """A state before the first step; its weights depend on the seed alone.
+
+    Raises:
+        InvalidInput: the configuration is not settled.
+    """
+    require_settled(config)
     torch.manual_seed(config.seed)
     num_channels = channel_count(config.model, len(dataset.held_labels))
     network = RcmVae(dataset.shape, config.model, num_channels)

@@ -9,6 +9,7 @@ from torch import Tensor
 from training.augment import affine_views, views
 from training.config import AugmentConfig
 
+MOVED = AugmentConfig(rotation=0.25, scale=0.15, shear=0.2, shift=0.08)
 STILL = AugmentConfig(rotation=0.0, scale=0.0, shear=0.0, shift=0.0)
 
 
@@ -23,7 +24,7 @@ def test_without_extents_a_view_is_the_image() -> None:
 def test_views_keep_the_range_and_differ_between_images_and_draws() -> None:
     torch.manual_seed(1)
     x = batch()[:1].expand(64, -1, -1, -1)
-    first, second = affine_views(x, AugmentConfig()), affine_views(x, AugmentConfig())
+    first, second = affine_views(x, MOVED), affine_views(x, MOVED)
     for view in (first, second):
         assert view.shape == x.shape
         assert 0.0 <= view.min() <= view.max() <= 1.0

@@ -92,8 +92,12 @@ def build_encoder(shape: tuple[int, ...], config: ModelConfig, num_channels: int
     """The encoder that the configuration names, for inputs of ``shape``.
 
     Raises:
-        InvalidInput: a convolutional encoder for inputs that are no images.
+        InvalidInput: a convolutional encoder for inputs that are no images, or none chosen yet.
     """
+    if config.encoder == "auto":
+        raise InvalidInput(
+            "model.encoder", "'conv' or 'mlp', as training/recipe.py settles it", "'auto'"
+        )
     if config.encoder == "conv" and len(shape) != 3:
         raise InvalidInput("model.encoder", f"'mlp' for inputs of shape {shape}", "'conv'")
     trunk = conv_trunk if config.encoder == "conv" else mlp_trunk
