@@ -129,7 +129,7 @@ def budget(count: int) -> float:
     fewer looks at each. Below 900 it stays at 840: a fit takes so many steps, however few the
     inputs.
     """
-    return _BUDGET_STEPS * max(1.0, count / _BUDGET_INPUTS) ** _BUDGET_EXPONENT
+    return float(_BUDGET_STEPS * max(1.0, count / _BUDGET_INPUTS) ** _BUDGET_EXPONENT)
 
 
 def usual_alpha(dataset: Dataset) -> float:

@@ -66,9 +66,9 @@ def new_state(dataset: Dataset, config: RunConfig) -> FitState:
     require_settled(config)
     torch.manual_seed(config.seed)
     num_channels = channel_count(config.model, len(dataset.held_labels))
-    network = RcmVae(dataset.shape, config.model, num_channels)
+    network = RcmVae(dataset.shape, config.model, num_channels, dataset.scaling)
     if isinstance(network.prior, VampPrior):
-        network.prior.start_from(torch.from_numpy(dataset.unlabelled))
+        network.prior.start_from(torch.from_numpy(dataset.scaled(dataset.unlabelled)))
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.fit.peak_lr, weight_decay=config.fit.weight_decay
     )

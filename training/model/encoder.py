@@ -34,6 +34,8 @@ class Encoder(nn.Module):
 
     def __init__(self, trunk: nn.Module, config: ModelConfig, num_channels: int) -> None:
         super().__init__()
+        # Replaced for inputs that come raw, by the network that knows how they lie.
+        self.scale: nn.Module = nn.Identity()
         self.trunk = trunk
         self.layout = build_layout(config, num_channels)
         self.channel_head = nn.Linear(config.features, num_channels)
@@ -42,6 +44,10 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Encoding:
         """Encode x, (B, *shape)."""
+        return self.encode_scaled(self.scale(x))
+
+    def encode_scaled(self, x: Tensor) -> Encoding:
+        """Encode what ``scale`` returns, (B, *shape)."""
         features = self.trunk(x)
         mu = self.layout.arrange(self.mu_head(features))
         logvar = self.layout.arrange(self.logvar_head(features))
