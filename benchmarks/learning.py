@@ -29,6 +29,7 @@ from training.config import RunConfig, load_config, to_json
 from training.data import NO_LABEL, Dataset, label_ids, load_dataset, load_source
 from training.evaluate import evaluate, predict_all
 from training.fit import fit
+from training.recipe import settled
 from training.relabel import Correction, relabel
 
 ALPHA = 0.01
@@ -76,8 +77,9 @@ def _config(options: argparse.Namespace) -> RunConfig:
 
 
 def _measure(config: RunConfig, seed: int) -> Mapping[str, float]:
-    run = replace(config, seed=seed)
-    dataset = load_dataset(run.data, run.seed)
+    given = replace(config, seed=seed)
+    dataset = load_dataset(given.data, given.seed)
+    run = settled(given, dataset)
     started = time.perf_counter()
     state = fit(dataset, run, quiet=True)
     seconds = time.perf_counter() - started

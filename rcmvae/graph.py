@@ -28,6 +28,7 @@ from rcmvae.ood import (
     LatentPrior,
 )
 from rcmvae.ownership import OWNERSHIP_TEMPERATURE
+from rcmvae.scaling import HIGHEST, LOWEST, Scaling
 from rcmvae.uncertainty import entropy
 
 Likelihood = Literal["bernoulli", "gaussian"]
@@ -109,6 +110,21 @@ select (float[N, {channels}, {latent}] mu, int64[N] channel) => (float[N, {laten
 }}
 """
 
+_AS_IT_IS = """
+    flat_x = Reshape (x, flat)
+"""
+
+# rcmvae/scaling.py: what is decoded is in units of the width.
+_SCALED = f"""
+    raw_x = Reshape (x, flat)
+    off_centre = Sub (raw_x, input_centre)
+    units = Div (off_centre, input_width)
+    shifted = Add (units, half)
+    lowest = Constant <value = float {{{{{LOWEST}}}}}> ()
+    highest = Constant <value = float {{{{{HIGHEST}}}}}> ()
+    flat_x = Clip (shifted, lowest, highest)
+"""
+
 # -log p(x given z, k) of the whole input, above the least that the likelihood allows.
 _BERNOULLI_ERROR = """
     log_r = Log (flat_r)
@@ -144,7 +160,7 @@ scores (float[N, {shape}] x, float[N, {channels}, {latent}] mu,
  float almost = {{0.999999}}, float smallest_sigma = {{{smallest_sigma}}},
  int64[2] flat = {{0, -1}}, int64[1] last = {{1}}, float floor = {{{log_floor}}}>
 {{
-    flat_x = Reshape (x, flat)
+    {scaled_x}
     decoded = Reshape (reconstruction, flat)
     flat_r = Clip (decoded, tiny, almost)
     {error}
@@ -231,6 +247,7 @@ def scores_graph(
     *,
     prior: LatentPrior | None = None,
     likelihood: Likelihood = "bernoulli",
+    scaling: Scaling | None = None,
 ) -> ModelProto:
     """`scores.onnx`: the scores of question 1, their fusion, and the position in the picture.
 
@@ -243,6 +260,7 @@ def scores_graph(
         plane: from a latent mean, less its prior's, to an offset in the picture, (d, 2).
         prior: of the latents; N(0, I) for every channel if None.
         likelihood: ``gaussian`` makes ``sigma`` of the shape of x one more input.
+        scaling: of raw inputs; None where x is what is decoded.
     """
     prior = prior or LatentPrior.standard(len(features.means), latent_dim)
     sides = ", ".join(str(side) for side in shape)
@@ -250,6 +268,7 @@ def scores_graph(
     text = _SCORES_TEXT.format(
         shape=sides,
         more_inputs=f", float[N, {sides}] sigma" if gaussian else "",
+        scaled_x=_AS_IT_IS if scaling is None else _SCALED.format(),
         error=_GAUSSIAN_ERROR if gaussian else _BERNOULLI_ERROR,
         smallest_sigma=SMALLEST_SIGMA,
         channels=len(features.means),
@@ -260,7 +279,7 @@ def scores_graph(
         score_names=", ".join(SCORE_NAMES),
         fused_names=", ".join(FUSED_NAMES),
     )
-    constants = {
+    constants: dict[str, NDArray[np.floating]] = {
         "feature_means": features.means,
         "feature_whitener": features.whitener,
         "fused_mean": fused.mean,
@@ -271,6 +290,8 @@ def scores_graph(
         "prior_scale": prior.scale,
         "prior_logvar": prior.logvar,
     }
+    if scaling is not None:
+        constants |= {"input_centre": scaling.centre, "input_width": scaling.width}
     return _model(text, constants)
 
 

@@ -134,9 +134,13 @@ def _checked(
         raise InvalidInput(
             name(row),
             f"finite values in [{signature.low:g}, {signature.high:g}]",
-            f"{flat[row, column]:g} at value {column}",
+            f"{flat[row, column]:g} at value {_value_name(signature, column)}",
         )
     return flat.reshape(-1, *signature.shape)
+
+
+def _value_name(signature: InputSignature, index: int) -> str:
+    return f"{index}" + (f" ({signature.features[index]})" if signature.features else "")
 
 
 def _row_form(signature: InputSignature) -> str:

@@ -120,10 +120,17 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 def _train(options: argparse.Namespace) -> None:
     # torch takes seconds to import, and only some commands need it.
     from training.fit import fit  # noqa: PLC0415
-    from training.run_io import open_run, record_history, record_split  # noqa: PLC0415
+    from training.recipe import settled  # noqa: PLC0415
+    from training.run_io import (  # noqa: PLC0415
+        open_run,
+        record_history,
+        record_split,
+        resumed,
+    )
 
-    config = _config_of(options)
-    dataset = load_dataset(config.data, config.seed)
+    given = resumed(RunFolder(options.run), _config_of(options))
+    dataset = load_dataset(given.data, given.seed)
+    config = settled(given, dataset)
     run = open_run(options.run, config)
     record_split(run, dataset)
     state = fit(dataset, config, run.checkpoint, quiet=options.quiet)

@@ -61,6 +61,7 @@ def assemble(
         ParityError: ONNX and torch differ by more than ``config.calibration.parity``.
     """
     started = time.perf_counter()
+    low, high = dataset.value_range
     encoder = export_encoder(network)
     decoder = export_decoder(network, config.model.latent_dim)
     parity = measure_parity(network, encoder, decoder, dataset.unlabelled[:PARITY_INPUTS])
@@ -70,7 +71,9 @@ def assemble(
     graphs = _fit_graphs(encoder, decoder, stream, dataset, config, label_map, prior_of(network))
     temperature = _temperature(graphs.encoder, dataset.density, label_map)
     foundation = Foundation(
-        signature=InputSignature(shape=dataset.shape),
+        signature=InputSignature(
+            shape=dataset.shape, low=low, high=high, features=dataset.features
+        ),
         num_channels=network.num_channels,
         latent_dim=config.model.latent_dim,
         configuration=to_json(config),
@@ -149,7 +152,8 @@ def _fit_graphs(
             picture.anchor,
             picture.plane,
             prior=prior,
-            likelihood=config.model.likelihood,
+            likelihood="gaussian" if config.model.likelihood == "gaussian" else "bernoulli",
+            scaling=dataset.scaling,
         )
         return Graphs(encoder, tau, decoder, model.SerializeToString())
 
@@ -167,7 +171,7 @@ def _reference_points(graphs: Graphs, dataset: Dataset) -> bytes:
     answers = run_served(graphs, outputs, x)
     arrays: dict[str, NDArray[Any]] = dict(zip(outputs, answers, strict=True))
     arrays["label"] = _labels_of(dataset)[index]
-    arrays["thumbnail"] = thumbnails(x)
+    arrays["thumbnail"] = thumbnails(dataset.scaled(x))
     return write_tensors(arrays)
 
 

@@ -5,9 +5,19 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from rcmvae.errors import InvalidInput
 
@@ -22,6 +32,48 @@ Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 OpenShare = Annotated[float, Field(gt=0.0, lt=1.0)]
 
+AUTO: Final = -1
+"""In a number's place: what suits the data, by training/recipe.py. In TOML and flags: `auto`."""
+
+
+def is_auto(value: object) -> bool:
+    """Whether a field is left to the recipe."""
+    return value in ("auto", AUTO)
+
+
+def _number(value: object) -> object:
+    return AUTO if value == "auto" else value
+
+
+def _word(value: float) -> int | float | str:
+    return "auto" if value == AUTO else value
+
+
+def _at_least_one(value: int) -> int:
+    if value < 1 and value != AUTO:
+        raise PydanticCustomError("auto", "Input should be auto, or at least 1")
+    return value
+
+
+def _not_negative(value: float) -> float:
+    if value < 0 and value != AUTO:
+        raise PydanticCustomError("auto", "Input should be auto, or at least 0")
+    return value
+
+
+def _below_one(value: float) -> float:
+    if value >= 1:
+        raise PydanticCustomError("auto", "Input should be auto, or below 1")
+    return _not_negative(value)
+
+
+_number_or_word = (BeforeValidator(_number), PlainSerializer(_word))
+_finite = Field(allow_inf_nan=False)
+AutoCount = Annotated[int, AfterValidator(_at_least_one), *_number_or_word]
+AutoCountOrZero = Annotated[int, AfterValidator(_not_negative), *_number_or_word]
+AutoWeight = Annotated[float, _finite, AfterValidator(_not_negative), *_number_or_word]
+AutoShare = Annotated[float, _finite, AfterValidator(_below_one), *_number_or_word]
+
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
@@ -31,10 +83,12 @@ class DataConfig:
         source: ``digits`` (scikit-learn's, in the package), a folder of IDX files, or an NPZ file.
         labels: labelled examples in all, spread evenly over the labelled classes.
         unlabelled_classes: classes that occur in the unlabelled data but get no label.
-        held_out: inputs kept from training for calibration and the golden set.
+        held_out: inputs kept from training for calibration and the golden set; ``auto``: 300, at
+            most a fifth of all.
         density_share: share of the held-out inputs on which the fused density is fitted; the
             others calibrate, so that the guarantee holds exactly.
-        test: inputs kept for the test where the source brings no test set of its own.
+        test: inputs kept for the test where the source brings no test set of its own; ``auto``:
+            597, at most a third of all.
         limit: use only so many training inputs (0: all).
     """
 
@@ -42,9 +96,9 @@ class DataConfig:
     source: str = "digits"
     labels: Count = 100
     unlabelled_classes: tuple[str, ...] = ()
-    held_out: Count = 300
+    held_out: AutoCount = AUTO
     density_share: OpenShare = 0.2
-    test: CountOrZero = 597
+    test: AutoCountOrZero = AUTO
     limit: CountOrZero = 0
 
 
@@ -53,7 +107,7 @@ class ModelConfig:
     """Size and parts of the network.
 
     Attributes:
-        encoder: ``conv`` for images, ``mlp`` for vectors.
+        encoder: ``conv`` for images, ``mlp`` for vectors; ``auto`` knows which.
         decoder: ``mlp`` for anything, ``conv`` for images.
         conditioning: how a channel's embedding steers the decoder: ``film``, ``concat``, or
             ``cin`` (conditional instance normalisation, for the ``conv`` decoder).
@@ -63,8 +117,10 @@ class ModelConfig:
         centres: of the geometric prior: on a ``circle``, or on a ``grid``.
         centre_distance: radius of the circle, or spacing of the grid.
         channel_prior: on c: ``uniform`` or ``learnable``.
-        likelihood: ``bernoulli``, or ``gaussian`` with a decoded standard deviation.
-        sigma: of the gaussian: one for an ``image``, or one for a ``pixel``.
+        likelihood: ``bernoulli``, or ``gaussian`` with a decoded standard deviation; ``auto``:
+            ``bernoulli`` for images, ``gaussian`` for vectors.
+        sigma: of the gaussian: one for an ``image``, or one for a ``pixel`` (a feature of a
+            vector); ``auto``: ``image`` for images, ``pixel`` for vectors.
         channels_per_class: K is this times the number of classes, unless ``num_channels`` is set.
         num_channels: K, or 0 to take it from the classes.
         latent_dim: d, dimension of each channel's latent.
@@ -75,7 +131,7 @@ class ModelConfig:
     """
 
     __pydantic_config__ = _FORBID_EXTRA
-    encoder: Literal["conv", "mlp"] = "conv"
+    encoder: Literal["auto", "conv", "mlp"] = "auto"
     decoder: Literal["mlp", "conv"] = "mlp"
     conditioning: Literal["film", "concat", "cin"] = "film"
     layout: Literal["decentralized", "shared"] = "decentralized"
@@ -83,8 +139,8 @@ class ModelConfig:
     centres: Literal["circle", "grid"] = "circle"
     centre_distance: Positive = 3.0
     channel_prior: Literal["uniform", "learnable"] = "uniform"
-    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
-    sigma: Literal["image", "pixel"] = "image"
+    likelihood: Literal["auto", "bernoulli", "gaussian"] = "auto"
+    sigma: Literal["auto", "image", "pixel"] = "auto"
     channels_per_class: Count = 3
     num_channels: CountOrZero = 0
     latent_dim: Count = 8
@@ -215,7 +271,7 @@ class ObjectiveConfig:
 
 @dataclass(frozen=True, slots=True)
 class AugmentConfig:
-    """Random affine views of an image; none for vectors.
+    """Random affine views of an image; none for vectors. ``auto``: by the image's size.
 
     Attributes:
         rotation: largest angle, radians.
@@ -229,11 +285,11 @@ class AugmentConfig:
     """
 
     __pydantic_config__ = _FORBID_EXTRA
-    rotation: Weight = 0.25
-    scale: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
-    shear: Weight = 0.2
-    shift: Share = 0.08
-    elastic: Share = 0.0
+    rotation: AutoWeight = AUTO
+    scale: AutoShare = AUTO
+    shear: AutoWeight = AUTO
+    shift: AutoShare = AUTO
+    elastic: AutoShare = AUTO
     elastic_points: Annotated[int, Field(ge=2)] = 4
     target: Share = 0.5
 
@@ -243,7 +299,7 @@ class FitConfig:
     """The optimisation.
 
     Attributes:
-        epochs: passes over the unlabelled inputs.
+        epochs: passes over the unlabelled inputs; ``auto``: by their number.
         batch: unlabelled inputs in one step.
         labelled_batch: labelled inputs in one step, drawn with replacement.
         peak_lr: highest learning rate of the one-cycle schedule.
@@ -254,7 +310,7 @@ class FitConfig:
     """
 
     __pydantic_config__ = _FORBID_EXTRA
-    epochs: Count = 120
+    epochs: AutoCount = AUTO
     batch: Count = 128
     labelled_batch: Count = 64
     peak_lr: Positive = 4e-3
@@ -273,7 +329,8 @@ class CalibrationConfig:
         spread_labels: whether labels spread to channels without evidence, as their floor.
         owned_source: where the sample of question 2 comes from: ``held_out`` inputs and their
             labels, or, where none can be spared, ``leave_one_out`` over the labelled examples.
-        alpha: false-alarm rate that a request gets when it names none.
+        alpha: false-alarm rate that a request gets when it names none; ``auto``: 0.01, or the
+            least at which so few held-out inputs can still raise an alarm.
         free_mass: a channel is free when its labelled mass is below this many examples.
         parity: largest absolute difference that export accepts between torch and ONNX.
     """
@@ -282,14 +339,18 @@ class CalibrationConfig:
     count_views: Count = 16
     spread_labels: bool = True
     owned_source: Literal["held_out", "leave_one_out"] = "held_out"
-    alpha: OpenShare = 0.01
+    alpha: AutoShare = AUTO
     free_mass: Positive = 0.5
     parity: Positive = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Everything that decides a run; the bundle carries it."""
+    """Everything that decides a run.
+
+    As it is given, a field may be ``auto``; runs and bundles carry it settled
+    (training/recipe.py).
+    """
 
     __pydantic_config__ = _FORBID_EXTRA
     seed: Seed = 0
@@ -345,14 +406,14 @@ def _require_fit(config: RunConfig) -> None:
         raise InvalidInput(
             "objective.options.dirichlet", "0 unless model.channel_prior=learnable", "above 0"
         )
-    _require_settled(config)
+    _require_curriculum_over(config)
 
 
-def _require_settled(config: RunConfig) -> None:
+def _require_curriculum_over(config: RunConfig) -> None:
     """A curriculum has to be over before the run is: what is served has no closed channel."""
     curriculum, epochs = config.objective.curriculum, config.fit.epochs
     left = epochs - math.ceil(curriculum.end * epochs) - 1
-    if curriculum.start and left < curriculum.kick_epochs:
+    if curriculum.start and epochs != AUTO and left < curriculum.kick_epochs:
         raise InvalidInput(
             "objective.curriculum.kick_epochs",
             f"at most {max(0, left)}, so that the last epoch has no kick",

@@ -67,7 +67,7 @@ def evaluate(predictor: Predictor, dataset: Dataset, alpha: float, seed: int = 0
     batch = predict_all(predictor, dataset.test.x)
     known = _Known(batch, truth, is_known, alpha)
     decisions = np.array(decide(batch.p_familiar, batch.p_owned, alpha))
-    noise = np.random.default_rng(seed).random((NOISE_INPUTS, *dataset.shape), dtype=np.float32)
+    noise = dataset.raw(uniform_noise(NOISE_INPUTS, dataset.shape, seed))
     count = int(is_known.sum())
     return Evaluation(
         alpha=alpha,
@@ -78,11 +78,21 @@ def evaluate(predictor: Predictor, dataset: Dataset, alpha: float, seed: int = 0
         unlabelled_inputs=len(truth) - count,
         unlabelled_as_unknown=_share(decisions[~is_known] == Decision.UNKNOWN_CLASS),
         noise_detected=_share_strange(predictor, noise, alpha),
-        inverted_detected=_share_strange(predictor, 1.0 - dataset.test.x, alpha),
+        inverted_detected=_share_strange(predictor, inverted(dataset), alpha),
         coverage=known.coverage(),
         set_size=known.set_size(),
         expected_calibration_error=known.calibration_error(),
     )
+
+
+def uniform_noise(count: int, shape: tuple[int, ...], seed: int) -> NDArray[np.float32]:
+    """Values drawn from [0, 1] one by one, (count, *shape)."""
+    return np.random.default_rng(seed).random((count, *shape), dtype=np.float32)
+
+
+def inverted(dataset: Dataset) -> NDArray[np.float32]:
+    """Test inputs with every value mirrored about the middle of its scale."""
+    return dataset.raw(1.0 - dataset.scaled(dataset.test.x))
 
 
 class _Known:

@@ -112,7 +112,7 @@ def elbo_terms(
     if embedding is None:
         embedding = network.decoder.channel_embedding(routing.channel)
     decoded = network.decode_under(z.flatten(0, 1), embedding.flatten(0, 1))
-    nll = network.likelihood.nll(decoded.by_channel(routing.channel.shape[1]), x)
+    nll = network.likelihood.nll(decoded.by_channel(routing.channel.shape[1]), network.scaled(x))
     reconstruction = (routing.weight * nll).sum(dim=1).mean()
     prior = network.prior_moments()
     own = Moments(prior.mean[routing.channel], prior.logvar[routing.channel])

@@ -23,7 +23,7 @@ from training.checkpoint import replace_file
 from training.config import from_json
 from training.data import Dataset, load_dataset
 from training.encode import decode, encode, session_of
-from training.evaluate import Evaluation, evaluate, predict_all
+from training.evaluate import Evaluation, evaluate, inverted, predict_all, uniform_noise
 from training.run import RunFolder
 from training.run_io import read_history
 from training.state import EpochRecord
@@ -94,14 +94,14 @@ def _find(bundle: Bundle, history: list[EpochRecord]) -> Findings:
     config = from_json(bundle.manifest.configuration)
     dataset = load_dataset(config.data, config.seed)
     predictor = Predictor.open(bundle)
-    noise = np.random.default_rng(0).random((_STRANGE_ROWS, *dataset.shape), dtype=np.float32)
+    noise = dataset.raw(uniform_noise(_STRANGE_ROWS, dataset.shape, seed=0))
     return Findings(
         bundle=bundle,
         dataset=dataset,
         label_map=read_label_map(bundle),
         test=predict_all(predictor, dataset.test.x),
         noise=predict_all(predictor, noise),
-        inverted=predict_all(predictor, 1.0 - dataset.test.x[:_STRANGE_ROWS]),
+        inverted=predict_all(predictor, inverted(dataset)[:_STRANGE_ROWS]),
         evaluation=evaluate(predictor, dataset, predictor.calibration.alpha),
         history=history,
     )
@@ -235,7 +235,7 @@ def draw_errors(findings: Findings) -> Figure:
     figure = Figure(figsize=(11, 3), layout="constrained")
     for place, index in enumerate(wrong):
         axis = figure.add_subplot(2, 10, place + 1)
-        image = findings.dataset.test.x[index]
+        (image,) = findings.dataset.scaled(findings.dataset.test.x[[index]])
         axis.imshow(image.reshape(-1, image.shape[-1]), cmap="gray", vmin=0, vmax=1)
         channel = findings.test.channel[index]
         title = f"{findings.truth[index]} as {predicted[index]}\nchannel {channel}"

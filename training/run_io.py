@@ -9,6 +9,7 @@ from rcmvae.errors import DataError, InvalidInput
 from training.checkpoint import read_checkpoint, replace_file
 from training.config import RunConfig, from_json, to_json
 from training.data import Dataset, load_dataset
+from training.recipe import filled
 from training.run import RunFolder
 from training.state import EpochRecord, FitState, new_state
 
@@ -25,6 +26,14 @@ def open_run(path: Path, config: RunConfig) -> RunFolder:
         raise InvalidInput("run", "the configuration the folder holds", "another one")
     replace_file(run.config, json.dumps(to_json(config), indent=2).encode())
     return run
+
+
+def resumed(run: RunFolder, config: RunConfig) -> RunConfig:
+    """The configuration with every ``auto`` as the folder's run has it; as given for a new run.
+
+    A run that goes on never decides anew, not even by a later version's recipes.
+    """
+    return filled(config, read_config(run)) if run.config.is_file() else config
 
 
 def read_config(run: RunFolder) -> RunConfig:

@@ -9,6 +9,7 @@ from training.config import RunConfig
 from training.data import Dataset
 from training.model.network import RcmVae, channel_count
 from training.model.priors import VampPrior
+from training.recipe import require_settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,17 @@ class FitState:
 
 
 def new_state(dataset: Dataset, config: RunConfig) -> FitState:
-    """A state before the first step; its weights depend on the seed alone."""
+    """A state before the first step; its weights depend on the seed alone.
+
+    Raises:
+        InvalidInput: the configuration is not settled.
+    """
+    require_settled(config)
     torch.manual_seed(config.seed)
     num_channels = channel_count(config.model, len(dataset.held_labels))
-    network = RcmVae(dataset.shape, config.model, num_channels)
+    network = RcmVae(dataset.shape, config.model, num_channels, dataset.scaling)
     if isinstance(network.prior, VampPrior):
-        network.prior.start_from(torch.from_numpy(dataset.unlabelled))
+        network.prior.start_from(torch.from_numpy(dataset.scaled(dataset.unlabelled)))
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.fit.peak_lr, weight_decay=config.fit.weight_decay
     )

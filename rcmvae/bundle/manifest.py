@@ -59,17 +59,28 @@ class FileEntry(_Frozen):
 
 
 class InputSignature(_Frozen):
-    """What one input is: shape without the batch axis, element type, and closed value range."""
+    """What one input is: shape without the batch axis, element type, and closed value range.
+
+    The range of a raw vector is wide: it refuses mistakes, and leaves what is strange to the
+    scores. ``features`` names its values.
+    """
 
     shape: Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1, max_length=4)]
     dtype: Literal["float32"] = "float32"
     low: float = 0.0
     high: float = 1.0
+    features: tuple[Label, ...] | None = None
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> "InputSignature":
         if not self.low < self.high:
             raise ValueError(f"range must have low < high, got [{self.low}, {self.high}]")
+        return self
+
+    @model_validator(mode="after")
+    def _every_value_has_its_own_name(self) -> "InputSignature":
+        if self.features is not None and len(set(self.features)) != self.size:
+            raise ValueError(f"features must be {self.size} distinct names")
         return self
 
     @property

@@ -133,8 +133,10 @@ def _write_files(directory: Path, manifest: Manifest, contents: Mapping[str, byt
 
 
 def _encoded(manifest: Manifest) -> bytes:
+    # Readers of before there were names refuse fields that they do not know.
+    absent = {"input": {"features"}} if manifest.input.features is None else None
     try:
-        return manifest.model_dump_json(indent=2).encode("utf-8") + b"\n"
+        return manifest.model_dump_json(indent=2, exclude=absent).encode("utf-8") + b"\n"
     except ValueError as error:  # such as half a surrogate pair in the configuration
         raise BundleDamaged(Check.MANIFEST, MANIFEST_NAME, printable(str(error))) from error
 

@@ -17,6 +17,7 @@ from training.config import load_config
 from training.data import label_ids, load_dataset
 from training.evaluate import predict_all
 from training.fit import fit
+from training.recipe import settled
 
 BOUND = 1e-4
 CHUNK = 199
@@ -25,8 +26,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_torch_onnx_and_http_agree(tmp_path: Path) -> None:
-    config = load_config(None, ["fit.epochs=6"])
-    dataset = load_dataset(config.data, config.seed)
+    given = load_config(None, ["fit.epochs=6"])
+    dataset = load_dataset(given.data, given.seed)
+    config = settled(given, dataset)
     network = fit(dataset, config, quiet=True).network.eval()
     draft = assemble(network, dataset, config, Lineage(method="fit"), label_ids(dataset))
     publish_bundle(tmp_path / "models", draft, expected_parent=None)

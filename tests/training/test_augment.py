@@ -11,7 +11,8 @@ from torch import Tensor
 from training.augment import image_views, views
 from training.config import AugmentConfig
 
-STILL = AugmentConfig(rotation=0.0, scale=0.0, shear=0.0, shift=0.0)
+MOVED = AugmentConfig(rotation=0.25, scale=0.15, shear=0.2, shift=0.08, elastic=0.0)
+STILL = AugmentConfig(rotation=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0)
 
 
 def batch(seed: int = 0) -> Tensor:
@@ -25,7 +26,7 @@ def test_without_extents_a_view_is_the_image() -> None:
 def test_views_keep_the_range_and_differ_between_images_and_draws() -> None:
     torch.manual_seed(1)
     x = batch()[:1].expand(64, -1, -1, -1)
-    first, second = image_views(x, AugmentConfig()), image_views(x, AugmentConfig())
+    first, second = image_views(x, MOVED), image_views(x, MOVED)
     for view in (first, second):
         assert view.shape == x.shape
         assert 0.0 <= view.min() <= view.max() <= 1.0
@@ -49,7 +50,7 @@ def blob(row: int, column: int) -> Tensor:
 
 def test_shift_moves_pixels_by_up_to_its_share_of_the_side() -> None:
     torch.manual_seed(2)
-    moved = centre(image_views(blob(16, 16), AugmentConfig(0.0, 0.0, 0.0, shift=0.2))) - 16.0
+    moved = centre(image_views(blob(16, 16), replace(STILL, shift=0.2))) - 16.0
     assert moved.abs().max() <= 0.2 * 33 + 1e-3
     for axis in range(2):
         assert moved[:, axis].max() > 0.15 * 33
@@ -58,7 +59,7 @@ def test_shift_moves_pixels_by_up_to_its_share_of_the_side() -> None:
 
 def test_rotation_keeps_the_distance_from_the_middle() -> None:
     torch.manual_seed(3)
-    config = AugmentConfig(rotation=0.5, scale=0.0, shear=0.0, shift=0.0)
+    config = replace(STILL, rotation=0.5)
     offset = centre(image_views(blob(16, 26), config)) - 16.0
     torch.testing.assert_close(offset.norm(dim=1), torch.full((64,), 10.0), atol=0.3, rtol=0)
     angle = torch.atan2(offset[:, 0], offset[:, 1])
@@ -69,7 +70,7 @@ def test_rotation_keeps_the_distance_from_the_middle() -> None:
 
 def test_scale_changes_the_distance_from_the_middle_within_its_extent() -> None:
     torch.manual_seed(4)
-    config = AugmentConfig(rotation=0.0, scale=0.25, shear=0.0, shift=0.0)
+    config = replace(STILL, scale=0.25)
     distance = (centre(image_views(blob(16, 24), config)) - 16.0).norm(dim=1)
     # The matrix maps the view to the image, so that a factor s shrinks by 1 / s.
     assert distance.max() <= 8 / 0.75 + 0.3
@@ -79,7 +80,7 @@ def test_scale_changes_the_distance_from_the_middle_within_its_extent() -> None:
 
 def test_shear_tilts_a_line() -> None:
     torch.manual_seed(5)
-    config = AugmentConfig(rotation=0.0, scale=0.0, shear=0.4, shift=0.0)
+    config = replace(STILL, shear=0.4)
     offset = centre(image_views(blob(26, 16), config)) - 16.0
     torch.testing.assert_close(offset[:, 0], torch.full((64,), 10.0), atol=0.3, rtol=0)
     assert offset[:, 1].abs().max() == pytest.approx(4.0, abs=0.5)

@@ -142,6 +142,7 @@ def npz(path: Path, **arrays: NDArray[np.generic] | NDArray[np.object_]) -> str:
     return str(path / "data.npz")
 
 
+PIXELS = np.random.default_rng(1).random((6, 5, 5), dtype=np.float32)
 X = np.random.default_rng(0).random((6, 4), dtype=np.float32)
 Y = np.array(["b", "a", "b", "c", "a", "c"])
 
@@ -153,6 +154,40 @@ def test_npz_of_vectors_with_named_labels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.train.y, [1, 0, 1, 2, 0, 2])
     assert source.test is not None
     np.testing.assert_array_equal(source.test.y, [1, 0])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+def test_npz_of_vectors_are_raw_whatever_their_type(tmp_path: Path, dtype: type) -> None:
+    x = (np.random.default_rng(2).random((6, 4)) * 250).astype(dtype)
+    names = np.array(["w", "x", "y", "z"])
+    source = load_source(npz(tmp_path, x=x, y=Y, features=names))
+    np.testing.assert_array_equal(source.train.x, x.astype(np.float32))
+    assert source.features == ("w", "x", "y", "z")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "classes"),
+    [("wine", (178, 13), 3), ("breast_cancer", (569, 30), 2), ("iris", (150, 4), 3)],
+)
+def test_tables_that_scikit_learn_ships(name: str, shape: tuple[int, int], classes: int) -> None:
+    source = load_source(name)
+    assert source.train.x.shape == shape
+    assert len(source.labels) == classes
+    assert source.features is not None
+    assert len(source.features) == shape[1]
+    # Fisher's petal lengths, the growers' proline, Wolberg's areas: nothing is scaled here.
+    assert source.train.x.max() > 5.0
+
+
+def test_a_small_set_keeps_most_for_the_fit() -> None:
+    dataset = load_dataset(DataConfig(source="wine", labels=9), seed=0)
+    held_out = len(dataset.density) + len(dataset.calibration)
+    assert (held_out, len(dataset.test), len(dataset.unlabelled)) == (35, 59, 84)
+
+
+def test_more_labels_than_inputs_are_refused_with_the_numbers() -> None:
+    with pytest.raises(DataError, match=r"data\.labels: 100 take 3\d of class .*, got \d+ of 84"):
+        load_dataset(DataConfig(source="wine"), seed=0)
 
 
 def test_npz_of_bytes_is_scaled_and_gets_a_channel_axis(tmp_path: Path) -> None:
@@ -176,9 +211,16 @@ BAD_ARRAYS: dict[str, dict[str, NDArray[np.generic] | NDArray[np.object_]]] = {
     "nothing": {"x": X[:0], "y": Y[:0]},
     "no axis of values": {"x": X[:, 0], "y": Y},
     "a single number": {"x": np.float32(1.0), "y": np.int64(1)},  # type: ignore[dict-item]
-    "too large": {"x": X * 2, "y": Y},
-    "negative": {"x": -X, "y": Y},
+    "too bright": {"x": PIXELS * 2, "y": Y},
+    "negative pixels": {"x": -PIXELS, "y": Y},
     "not a number": {"x": np.full_like(X, np.nan), "y": Y},
+    "one value without bounds": {"x": np.where(X[2, 1] == X, np.inf, X), "y": Y},
+    "huge": {"x": np.where(X[2, 1] == X, 1e31, X), "y": Y},
+    "huge and negative": {"x": np.where(X[2, 1] == X, -1e300, X.astype(np.float64)), "y": Y},
+    "a name too few": {"x": X, "y": Y, "features": np.array(["a", "b", "c"])},
+    "a name twice": {"x": X, "y": Y, "features": np.array(["a", "b", "c", "a"])},
+    "an empty name": {"x": X, "y": Y, "features": np.array(["a", "b", "c", ""])},
+    "names of pixels": {"x": PIXELS, "y": Y, "features": np.array(["a"])},
     "text": {"x": np.full((6, 4), "zero"), "y": Y},
     "complex": {"x": X + 1j, "y": Y},
     "an unknown test label": {"x": X, "y": Y, "x_test": X[:1], "y_test": np.array(["z"])},

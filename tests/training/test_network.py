@@ -12,7 +12,14 @@ from training.model.conditioning import Conditioning
 from training.model.encoder import LOGVAR_LIMIT, build_encoder
 from training.model.network import RcmVae, channel_count
 
-SMALL = ModelConfig(latent_dim=3, filters=4, features=16, embedding_dim=5, decoder_hidden=12)
+SMALL = ModelConfig(
+    encoder="conv",
+    latent_dim=3,
+    filters=4,
+    features=16,
+    embedding_dim=5,
+    decoder_hidden=12,
+)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def test_channel_count_is_a_multiple_of_the_classes_unless_set() -> None:
 
 @pytest.mark.parametrize("filters", [1, 6, 8, 12, 20])
 def test_any_number_of_filters_goes(filters: int) -> None:
-    config = ModelConfig(latent_dim=2, filters=filters, features=8)
+    config = ModelConfig(encoder="conv", latent_dim=2, filters=filters, features=8)
     assert build_encoder((1, 8, 8), config, 3)(torch.rand(2, 1, 8, 8)).logits.shape == (2, 3)
 
 
@@ -101,4 +108,4 @@ def test_a_convolutional_encoder_refuses_vectors_by_name() -> None:
     with pytest.raises(
         InvalidInput, match=r"model\.encoder: expected 'mlp' for inputs of shape \(7,\)"
     ):
-        build_encoder((7,), ModelConfig(), 3)
+        build_encoder((7,), ModelConfig(encoder="conv"), 3)

@@ -85,7 +85,9 @@ def test_expectation_over_all_channels_is_the_brute_force_sum(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     torch.manual_seed(0)
-    config = ModelConfig(latent_dim=2, filters=2, features=8, embedding_dim=3, decoder_hidden=8)
+    config = ModelConfig(
+        encoder="conv", latent_dim=2, filters=2, features=8, embedding_dim=3, decoder_hidden=8
+    )
     network = RcmVae((1, 4, 4), config, CHANNELS)
     x = torch.rand(5, 1, 4, 4)
     # Without noise the expectation has a closed form.

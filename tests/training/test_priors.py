@@ -81,7 +81,7 @@ def test_a_sample_of_the_prior_is_standard_normal_once_standardised() -> None:
 
 def network_with(prior: Literal["standard", "mixture", "vamp", "geometric"]) -> RcmVae:
     torch.manual_seed(0)
-    return RcmVae((1, 4, 4), ModelConfig(prior=prior, **SMALL), 6)  # type: ignore[arg-type]
+    return RcmVae((1, 4, 4), ModelConfig(encoder="conv", prior=prior, **SMALL), 6)  # type: ignore[arg-type]
 
 
 def test_the_standard_prior_has_neither_mean_nor_parameter() -> None:

@@ -85,7 +85,9 @@ def test_it_leaves_out_what_only_a_first_fit_needs(bundle: Bundle) -> None:
 
 def test_weights_that_do_not_fit_are_refused(bundle: Bundle) -> None:
     manifest = bundle.manifest
-    wider = {**manifest.configuration, "model": {"features": 48, "latent_dim": 3}}
+    model = manifest.configuration["model"]
+    assert isinstance(model, dict)
+    wider = {**manifest.configuration, "model": {**model, "features": 48}}
     other = replace(bundle, manifest=manifest.model_copy(update={"configuration": wider}))
     with pytest.raises(BundleDamaged, match=r"weights\.safetensors: check 'weights' failed"):
         prepare(other, corrections(9, 1))

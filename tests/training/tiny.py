@@ -21,6 +21,7 @@ from training.__main__ import main
 from training.config import RunConfig, load_config
 from training.data import Dataset, load_dataset, load_source
 from training.gate import GateConfig
+from training.recipe import settled
 from training.relabel import Correction
 from training.run import RunFolder
 
@@ -80,9 +81,11 @@ class TinyRun:
         return Path(shutil.copytree(self.models, target / "models"))
 
 
+@cache
 def tiny_config(*more: str) -> RunConfig:
     """The configuration of the tiny run, and what a test wants otherwise."""
-    return load_config(None, (*SETTINGS, *more))
+    given = load_config(None, (*SETTINGS, *more))
+    return settled(given, load_dataset(given.data, given.seed))
 
 
 @cache

@@ -34,6 +34,8 @@ class Encoder(nn.Module):
 
     def __init__(self, trunk: nn.Module, config: ModelConfig, num_channels: int) -> None:
         super().__init__()
+        # Replaced for inputs that come raw, by the network that knows how they lie.
+        self.scale: nn.Module = nn.Identity()
         self.trunk = trunk
         self.layout = build_layout(config, num_channels)
         self.channel_head = nn.Linear(config.features, num_channels)
@@ -42,6 +44,10 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Encoding:
         """Encode x, (B, *shape)."""
+        return self.encode_scaled(self.scale(x))
+
+    def encode_scaled(self, x: Tensor) -> Encoding:
+        """Encode what ``scale`` returns, (B, *shape)."""
         features = self.trunk(x)
         mu = self.layout.arrange(self.mu_head(features))
         logvar = self.layout.arrange(self.logvar_head(features))
@@ -92,8 +98,12 @@ def build_encoder(shape: tuple[int, ...], config: ModelConfig, num_channels: int
     """The encoder that the configuration names, for inputs of ``shape``.
 
     Raises:
-        InvalidInput: a convolutional encoder for inputs that are no images.
+        InvalidInput: a convolutional encoder for inputs that are no images, or none chosen yet.
     """
+    if config.encoder == "auto":
+        raise InvalidInput(
+            "model.encoder", "'conv' or 'mlp', as training/recipe.py settles it", "'auto'"
+        )
     if config.encoder == "conv" and len(shape) != 3:
         raise InvalidInput("model.encoder", f"'mlp' for inputs of shape {shape}", "'conv'")
     trunk = conv_trunk if config.encoder == "conv" else mlp_trunk

@@ -2,11 +2,13 @@
 
 from torch import Tensor, nn
 
+from rcmvae.scaling import Scaling
 from training.config import ModelConfig
 from training.model.decoder import build_decoder
 from training.model.encoder import Encoding, build_encoder
 from training.model.likelihood import Decoded, build_likelihood
 from training.model.priors import Moments, build_pi, build_prior
+from training.model.scale import build_scale
 
 
 def channel_count(config: ModelConfig, num_classes: int) -> int:
@@ -15,13 +17,27 @@ def channel_count(config: ModelConfig, num_classes: int) -> int:
 
 
 class RcmVae(nn.Module):
-    """The whole network for inputs of one shape and K channels."""
+    """The whole network for inputs of one shape and K channels.
 
-    def __init__(self, shape: tuple[int, ...], config: ModelConfig, num_channels: int) -> None:
+    Args:
+        shape: of one input.
+        config: the parts.
+        num_channels: K.
+        scaling: of inputs that come raw; None for images in [0, 1].
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        config: ModelConfig,
+        num_channels: int,
+        scaling: Scaling | None = None,
+    ) -> None:
         super().__init__()
         self.shape = shape
         self.num_channels = num_channels
         self.encoder = build_encoder(shape, config, num_channels)
+        self.encoder.scale = build_scale(scaling)
         self.decoder = build_decoder(shape, config, num_channels)
         self.prior = build_prior(shape, config, num_channels)
         self.pi = build_pi(config, num_channels)
@@ -32,6 +48,11 @@ class RcmVae(nn.Module):
         """Encode x, (B, *shape)."""
         encoding: Encoding = self.encoder(x)
         return encoding
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Inputs (B, *shape) as likelihoods compare them with what is decoded."""
+        scaled: Tensor = self.encoder.scale(x)
+        return scaled
 
     def decode(self, z: Tensor, channel: Tensor) -> Decoded:
         """Decode z (B, d) under channel (B,) int64."""
@@ -44,4 +65,4 @@ class RcmVae(nn.Module):
 
     def prior_moments(self) -> Moments:
         """Moments of p(z given k) for every channel."""
-        return self.prior.moments(self.encode)
+        return self.prior.moments(self.encoder.encode_scaled)

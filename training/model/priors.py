@@ -27,7 +27,7 @@ class LatentPrior(Protocol):
     """Gives the moments of p(z given k) for every channel."""
 
     def moments(self, encode: Encode) -> Moments:
-        """Of every channel; ``encode`` is the network's encoder."""
+        """Of every channel; ``encode`` is the network's encoder of scaled inputs."""
 
 
 class StandardPrior(nn.Module):
@@ -78,7 +78,7 @@ class VampPrior(nn.Module):
 
     @torch.no_grad()
     def start_from(self, x: Tensor) -> None:
-        """Begin at real inputs x, (n, *shape), drawn with replacement where n < K."""
+        """Begin at real, scaled inputs x, (n, *shape), drawn with replacement where n < K."""
         count = len(self.logits)
         pick = torch.randperm(len(x))[:count]
         if len(pick) < count:

@@ -1,0 +1,149 @@
+"""What suits the data, where the configuration says ``auto``.
+
+A recipe is a whole configuration of which only those fields count that are ``auto`` in the user's.
+To leave another field to the recipes: make ``auto`` its default in training/config.py, and give it
+its value in SMALL_IMAGES, from which the other recipes differ. What depends on the number of
+inputs or classes is a function of its own below.
+
+Nothing here looks at a label's value, let alone at a test label.
+"""
+
+import math
+from dataclasses import fields, is_dataclass, replace
+from typing import TypeVar
+
+from rcmvae.decision import smallest_alpha
+from rcmvae.errors import InvalidInput
+from training.config import (
+    AugmentConfig,
+    CalibrationConfig,
+    FitConfig,
+    ModelConfig,
+    RunConfig,
+    from_json,
+    is_auto,
+    to_json,
+)
+from training.data import NO_LABEL, Dataset
+from training.model.network import channel_count
+
+_Tree = TypeVar("_Tree")
+
+SMALL_SIDE = 12
+"""Images whose smaller side is below this are small, to the encoder too."""
+
+SMALL_IMAGES = RunConfig(
+    model=ModelConfig(encoder="conv", likelihood="bernoulli", sigma="image"),
+    augment=AugmentConfig(rotation=0.25, scale=0.15, shear=0.2, shift=0.08, elastic=0.0),
+)
+"""Chosen on digits: docs/decisions/0003-recipe-digits.md."""
+
+IMAGES = SMALL_IMAGES
+
+VECTORS = replace(
+    SMALL_IMAGES,
+    model=ModelConfig(encoder="mlp", likelihood="gaussian", sigma="pixel"),
+    augment=AugmentConfig(rotation=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0),
+)
+"""No augmentation: which changes leave the class of a row alone, nobody knows beforehand."""
+
+_BUDGET_INPUTS = 900
+_BUDGET_STEPS = 840
+_BUDGET_EXPONENT = 0.56
+_LARGEST_ALPHA = 0.5
+_USUAL_ALPHA = 0.01
+
+
+def settled(config: RunConfig, dataset: Dataset) -> RunConfig:
+    """The configuration without ``auto``: what was given stays, the rest suits the data.
+
+    Settling once more changes nothing.
+
+    Args:
+        config: as the user gave it.
+        dataset: split by ``config.data``.
+
+    Raises:
+        InvalidInput: what was given does not go with what suits the data; names the field.
+    """
+    counted = replace(
+        SMALL_IMAGES,
+        data=replace(config.data, held_out=_held_out(dataset), test=len(dataset.split.test)),
+        calibration=CalibrationConfig(alpha=usual_alpha(dataset)),
+    )
+    chosen = filled(filled(config, recipe_of(dataset.shape)), counted)
+    steps = replace(chosen, fit=FitConfig(epochs=epochs_for(dataset, chosen.fit.batch)))
+    model = replace(
+        chosen.model, num_channels=channel_count(chosen.model, len(dataset.held_labels))
+    )
+    # Through the validation, which knows what contradicts each other.
+    return from_json(to_json(replace(filled(chosen, steps), model=model)))
+
+
+def recipe_of(shape: tuple[int, ...]) -> RunConfig:
+    """The recipe for inputs of one shape."""
+    if len(shape) != 3:
+        return VECTORS
+    return SMALL_IMAGES if min(shape[1:]) < SMALL_SIDE else IMAGES
+
+
+def filled(config: _Tree, source: _Tree) -> _Tree:
+    """``config`` with every ``auto`` replaced by what ``source`` has in its place."""
+    if not is_dataclass(config) or isinstance(config, type):
+        return source if is_auto(config) else config
+    values = {
+        field.name: filled(getattr(config, field.name), getattr(source, field.name))
+        for field in fields(config)
+    }
+    return replace(config, **values)
+
+
+def require_settled(config: RunConfig) -> None:
+    """Refuse a configuration that still leaves something open.
+
+    Raises:
+        InvalidInput: names the first field that is ``auto``.
+    """
+    _require_no_auto(config, "")
+
+
+def _require_no_auto(node: object, path: str) -> None:
+    if is_dataclass(node):
+        for field in fields(node):
+            _require_no_auto(getattr(node, field.name), f"{path}.{field.name}".removeprefix("."))
+    elif is_auto(node):
+        raise InvalidInput(path, "a settled configuration", "'auto'")
+
+
+def epochs_for(dataset: Dataset, batch: int) -> int:
+    """Epochs that make up ``budget`` optimisation steps over the unlabelled inputs."""
+    count = len(dataset.unlabelled)
+    return max(1, round(budget(count) / max(1, count // batch)))
+
+
+def budget(count: int) -> float:
+    """Optimisation steps for ``count`` unlabelled inputs.
+
+    A power law through the two sets on which it was tried: 840 steps for the 900 of digits (120
+    epochs), some 8,700 for 58,000 images of MNIST (19 epochs). More inputs deserve more steps, but
+    fewer looks at each. Below 900 it stays at 840: a fit takes so many steps, however few the
+    inputs.
+    """
+    return float(_BUDGET_STEPS * max(1.0, count / _BUDGET_INPUTS) ** _BUDGET_EXPONENT)
+
+
+def usual_alpha(dataset: Dataset) -> float:
+    """0.01, or the least alpha at which the calibration inputs can still raise an alarm.
+
+    Rounded up to two digits. By the numbers of inputs of both questions' samples.
+    """
+    labelled = int(
+        (dataset.density.y != NO_LABEL).sum() + (dataset.calibration.y != NO_LABEL).sum()
+    )
+    sizes = (len(dataset.calibration), labelled or len(dataset.labelled))
+    least = math.ceil(100.0 * smallest_alpha(sizes)) / 100.0
+    return min(_LARGEST_ALPHA, max(_USUAL_ALPHA, least))
+
+
+def _held_out(dataset: Dataset) -> int:
+    return len(dataset.density) + len(dataset.calibration)
