@@ -25,12 +25,10 @@ from training.config import (
     to_json,
 )
 from training.data import NO_LABEL, Dataset
+from training.model.encoder import SMALL_SIDE
 from training.model.network import channel_count
 
 _Tree = TypeVar("_Tree")
-
-SMALL_SIDE = 12
-"""Images whose smaller side is below this are small, to the encoder too."""
 
 SMALL_IMAGES = RunConfig(
     model=ModelConfig(encoder="conv", likelihood="bernoulli", sigma="image"),

@@ -12,6 +12,9 @@ from training.model.layout import build_layout
 
 LOGVAR_LIMIT = 6.0
 
+SMALL_SIDE = 12
+"""Images whose smaller side is below this are small."""
+
 
 class Encoding(NamedTuple):
     """What the encoder says of B inputs.
@@ -63,19 +66,41 @@ def conv_trunk(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:
     channels of their own in training mode (docs/decisions/0003-recipe-digits.md).
 
     Args:
-        shape: (C, H, W) of one input; sides below 12 get one stride-two block, others two.
+        shape: (C, H, W) of one input; sides below SMALL_SIDE get one step of two, others three.
         config: widths.
     """
-    channels, height, width = shape
-    wide = 2 * config.filters
-    strides = (1, 2) if min(height, width) < 12 else (1, 2, 2)
-    widths = (config.filters, *([wide] * (len(strides) - 1)))
-    blocks: list[nn.Module] = []
-    for filters, stride in zip(widths, strides, strict=True):
-        blocks += _conv_block(channels, filters, stride)
-        channels = filters
-        height, width = -(-height // stride), -(-width // stride)
-    return nn.Sequential(*blocks, nn.Flatten(), *_dense(channels * height * width, config.features))
+    small = min(shape[1:]) < SMALL_SIDE
+    blocks, steps = _small_blocks(shape[0], config) if small else _blocks(shape[0], config)
+    sides = [-(-side // 2**steps) for side in shape[1:]]
+    size = 2 * config.filters * sides[0] * sides[1]
+    trunk = nn.Sequential(*blocks, nn.Flatten(), *_dense(size, config.features))
+    # Channels last is what the convolutions of a CPU and of tensor cores compute in.
+    return trunk if small else trunk.to(memory_format=torch.channels_last)
+
+
+def _small_blocks(channels: int, config: ModelConfig) -> tuple[list[nn.Module], int]:
+    """Two blocks, the second of stride two; and how often a side is halved."""
+    narrow, wide = config.filters, 2 * config.filters
+    return [*_conv_block(channels, narrow, 1), *_conv_block(narrow, wide, 2)], 1
+
+
+def _blocks(channels: int, config: ModelConfig) -> tuple[list[nn.Module], int]:
+    """A stem that leaves the full resolution at once, for that is where the time goes.
+
+    A 5x5 convolution of stride two without a norm and a 2x2 maximum, then two blocks.
+    """
+    narrow, wide = config.filters, 2 * config.filters
+    stem = nn.Conv2d(channels, narrow, 5, stride=2, padding=2)
+    nn.init.kaiming_normal_(stem.weight, nonlinearity="relu")
+    pool = nn.MaxPool2d(2, ceil_mode=True)
+    body = [*_relu_block(narrow, wide, 1), *_relu_block(wide, wide, 2)]
+    return [stem, nn.ReLU(inplace=True), pool, *body], 3
+
+
+def _relu_block(channels: int, filters: int, stride: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(channels, filters, 3, stride=stride, padding=1, bias=False)
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+    return [convolution, nn.GroupNorm(math.gcd(8, filters), filters), nn.ReLU(inplace=True)]
 
 
 def mlp_trunk(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:
