@@ -19,6 +19,7 @@ from training.config import (
     CalibrationConfig,
     FitConfig,
     ModelConfig,
+    ObjectiveConfig,
     RunConfig,
     from_json,
     is_auto,
@@ -31,16 +32,45 @@ from training.model.network import channel_count
 _Tree = TypeVar("_Tree")
 
 SMALL_IMAGES = RunConfig(
-    model=ModelConfig(encoder="conv", likelihood="bernoulli", sigma="image"),
+    model=ModelConfig(encoder="conv", likelihood="bernoulli", sigma="image", filters=16),
+    objective=ObjectiveConfig(
+        top_channels=5,
+        decoded=1.0,
+        second_view="learning",
+        supervised_ramp=(0.1, 0.4),
+        usage_fade=(0.3, 0.7),
+        label_agreement=2.0,
+        label_agreement_ramp=(0.3, 0.6),
+        pseudo_label=0.0,
+        fit_alpha0=0.02,
+    ),
     augment=AugmentConfig(rotation=0.25, scale=0.15, shear=0.2, shift=0.08, elastic=0.0),
+    fit=FitConfig(labelled_batch=64, peak_lr=4e-3),
 )
 """Chosen on digits: docs/decisions/0003-recipe-digits.md."""
 
-IMAGES = SMALL_IMAGES
+IMAGES = replace(
+    SMALL_IMAGES,
+    model=replace(SMALL_IMAGES.model, filters=32),
+    objective=ObjectiveConfig(
+        top_channels=3,
+        decoded=0.25,
+        second_view="target",
+        supervised_ramp=(0.005, 0.03),
+        usage_fade=(0.1, 0.3),
+        label_agreement=1.0,
+        label_agreement_ramp=(0.03, 0.1),
+        pseudo_label=1.0,
+        fit_alpha0=0.005,
+    ),
+    augment=AugmentConfig(rotation=0.3, scale=0.18, shear=0.24, shift=0.096, elastic=0.0),
+    fit=FitConfig(labelled_batch=32, peak_lr=3e-3),
+)
+"""Chosen on held-out and unlabelled inputs of MNIST: docs/decisions/0005-mnist-trials.md."""
 
 VECTORS = replace(
     SMALL_IMAGES,
-    model=ModelConfig(encoder="mlp", likelihood="gaussian", sigma="pixel"),
+    model=ModelConfig(encoder="mlp", likelihood="gaussian", sigma="pixel", filters=16),
     augment=AugmentConfig(rotation=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0),
 )
 """No augmentation: which changes leave the class of a row alone, nobody knows beforehand."""

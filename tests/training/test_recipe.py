@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rcmvae.errors import InvalidInput
 from tests.training.tiny import SETTINGS, set_flags
 from training.__main__ import main
-from training.config import AUTO, RunConfig, load_config, to_json
+from training.config import AUTO, RunConfig, is_auto, load_config, to_json
 from training.data import Dataset, Examples, Split, load_dataset
 from training.recipe import (
     IMAGES,
@@ -65,6 +65,15 @@ def test_nothing_stays_open_and_settling_again_changes_nothing(
     assert settled(config, dataset) == config
     assert config.model.num_channels == 9
     assert (config.data.held_out, config.data.test) == (300, 50)
+
+
+def test_a_ramp_is_left_open_by_the_word_and_given_by_two_shares() -> None:
+    open_ramp = load_config(None, ["objective.usage_fade=auto"])
+    assert is_auto(open_ramp.objective.usage_fade)
+    assert to_json(open_ramp)["objective"]["usage_fade"] == "auto"  # type: ignore[index, call-overload]
+    assert settled(open_ramp, dataset_of((1, 28, 28))).objective.usage_fade == (0.1, 0.3)
+    with pytest.raises(InvalidInput, match=r"objective\.usage_fade: expected auto, or two shares"):
+        load_config(None, ["objective.usage_fade=[0.2, 1.5]"])
 
 
 def test_vectors_get_no_augmentation_and_the_parts_that_suit_them() -> None:
@@ -143,7 +152,7 @@ def test_an_open_configuration_says_so_and_is_not_fitted() -> None:
 def test_filling_takes_open_fields_alone() -> None:
     config = load_config(None, ["fit.epochs=3"])
     source = replace(SMALL_IMAGES, fit=replace(SMALL_IMAGES.fit, epochs=9, batch=7))
-    assert filled(config, source).fit == config.fit
+    assert filled(config, source).fit == replace(source.fit, epochs=3, batch=config.fit.batch)
     assert config.augment.shear == AUTO
     assert filled(config, source).augment.shear == 0.2
 
