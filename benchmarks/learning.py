@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 from tqdm import tqdm
 
 from benchmarks.merge import MergeRefused, merge
@@ -68,9 +68,17 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _merged(paths: Sequence[Path], origin: Provenance) -> Result:
     try:
-        return merge([read_result(path) for path in paths], origin)
+        return merge([_read(path) for path in paths], origin)
     except MergeRefused as refusal:
         raise SystemExit(f"--merge: {refusal}") from None
+
+
+def _read(path: Path) -> Result:
+    try:
+        return read_result(path)
+    except (OSError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise SystemExit(f"--merge: {path.name}: expected a result, got {reason}") from None
 
 
 def _measured(options: argparse.Namespace, origin: Provenance) -> Result:

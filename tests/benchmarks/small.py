@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+from pydantic import JsonValue
 
 from benchmarks.result import Figure, Result
 from training.config import RunConfig, load_config
@@ -45,5 +46,5 @@ def without_held_out(dataset: Dataset) -> Dataset:
 
 def small_result(seeds: tuple[int, ...], accuracies: tuple[float, ...]) -> Result:
     figure = Figure(0.0, 0.0, accuracies)
-    config = {"run": {"fit": {"epochs": 3, "threads": 1}}, "peers": {}}
+    config: dict[str, JsonValue] = {"run": {"fit": {"epochs": 3, "threads": 1}}, "peers": {}}
     return Result("abc1234", f"run {seeds}", seeds, config, {"accuracy": figure})

@@ -62,6 +62,9 @@ def test_results_are_merged_by_the_command(
     assert "worst seed: 2, accuracy 0.7000" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="--merge: seeds: expected each once"):
         main(["--merge", parts[0], parts[0]])
+    target.write_text("{}")
+    with pytest.raises(SystemExit, match=r"--merge: both\.json: expected a result"):
+        main(["--merge", str(target)])
 
 
 @pytest.mark.parametrize(
