@@ -27,7 +27,7 @@ def fit(
     checkpoint: Path | None = None,
     *,
     start: FitState | None = None,
-    on_epoch: Callable[[], None] | None = None,
+    on_epoch: Callable[[FitState], None] | None = None,
     quiet: bool = False,
 ) -> FitState:
     """Fit the network; continue from ``checkpoint`` where it exists.
@@ -37,7 +37,7 @@ def fit(
         config: the run.
         checkpoint: file that is written now and then, and read first; None for none.
         start: a state to continue from; None for a new one.
-        on_epoch: called after every epoch.
+        on_epoch: called after every epoch with the state, which it must not change.
         quiet: no progress bar.
 
     Raises:
@@ -58,7 +58,7 @@ def fit(
             if checkpoint is not None and _is_due(epoch, config):
                 write_checkpoint(checkpoint, state)
             if on_epoch is not None:
-                on_epoch()
+                on_epoch(state)
     return state
 
 
