@@ -26,7 +26,7 @@ from rcmvae.errors import NoFreeChannel
 from rcmvae.predictor import Predictor
 from training.assemble import assemble
 from training.config import RunConfig, load_config, to_json
-from training.data import NO_LABEL, Dataset, label_ids, load_dataset, load_source
+from training.data import NO_LABEL, SHIPPED, Dataset, label_ids, load_dataset, load_source
 from training.evaluate import evaluate, predict_all
 from training.fit import fit
 from training.recipe import settled
@@ -51,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__)
-    parser.add_argument("--data", default="digits", help="digits, or a set in RCMVAE_DATA_DIR")
+    parser.add_argument(
+        "--data",
+        default="digits",
+        help="digits, wine, breast_cancer or iris, or a set in RCMVAE_DATA_DIR",
+    )
     parser.add_argument("--labels", type=int, default=100, help="labelled examples in all")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--unlabelled-class", action="append", default=[])
@@ -62,7 +66,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _config(options: argparse.Namespace) -> RunConfig:
     source = options.data
-    if source != "digits":
+    if source not in SHIPPED:
         folder = os.environ.get("RCMVAE_DATA_DIR")
         if folder is None:
             raise SystemExit("RCMVAE_DATA_DIR: expected the folder that holds mnist/, got nothing")
@@ -101,13 +105,16 @@ def _label_spreading(dataset: Dataset) -> float:
 
     The seven-neighbour graph is the library's default for this kernel.
     """
-    x = np.concatenate([dataset.unlabelled, dataset.labelled.x]).reshape(-1, _size(dataset))
+    seen = np.concatenate([dataset.unlabelled, dataset.labelled.x])
+    x = dataset.scaled(seen).reshape(-1, _size(dataset))
     unknown = np.full(len(dataset.unlabelled), NO_LABEL)
     model = LabelSpreading(kernel="knn", n_neighbors=NEIGHBOURS)
     model.fit(x, np.concatenate([unknown, dataset.labelled.y]))
     truth = np.array(dataset.held_labels)[dataset.test.y]
     known = np.isin(truth, dataset.labels)
-    predicted = np.array(dataset.labels)[model.predict(dataset.test.x.reshape(len(truth), -1))]
+    predicted = np.array(dataset.labels)[
+        model.predict(dataset.scaled(dataset.test.x).reshape(len(truth), -1))
+    ]
     return float((predicted == truth)[known].mean())
 
 

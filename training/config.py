@@ -61,6 +61,12 @@ def _not_negative(value: float) -> float:
     return value
 
 
+def _positive(value: float) -> float:
+    if value <= 0 and value != AUTO:
+        raise PydanticCustomError("auto", "Input should be auto, or above 0")
+    return value
+
+
 def _below_one(value: float) -> float:
     if value >= 1:
         raise PydanticCustomError("auto", "Input should be auto, or below 1")
@@ -72,6 +78,7 @@ _finite = Field(allow_inf_nan=False)
 AutoCount = Annotated[int, AfterValidator(_at_least_one), *_number_or_word]
 AutoCountOrZero = Annotated[int, AfterValidator(_not_negative), *_number_or_word]
 AutoWeight = Annotated[float, _finite, AfterValidator(_not_negative), *_number_or_word]
+AutoPositive = Annotated[float, _finite, AfterValidator(_positive), *_number_or_word]
 AutoShare = Annotated[float, _finite, AfterValidator(_below_one), *_number_or_word]
 
 
@@ -226,8 +233,9 @@ class ObjectiveConfig:
         usage: weight of the usage reward at the start.
         usage_fade: shares of the run between which it fades to zero.
         usage_momentum: of the moving average of the mean responsibilities; 0 for the batch alone.
-        channel_agreement: weight of the mutual information between views on channels.
-        label_agreement: weight of the same through the label map, once ramped in.
+        channel_agreement: weight of the mutual information between views on channels; ``auto``:
+            0 for vectors, which have no second view.
+        label_agreement: weight of the same through the label map, once ramped in; ``auto`` too.
         label_agreement_ramp: shares of the run between which it is ramped in.
         alpha0: Dirichlet floor of the label counts, per label.
         count_decay: decay of the label counts per step in training.
@@ -247,8 +255,8 @@ class ObjectiveConfig:
     usage: Weight = 1.0
     usage_fade: tuple[Share, Share] = (0.3, 0.7)
     usage_momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    channel_agreement: Weight = 1.0
-    label_agreement: Weight = 2.0
+    channel_agreement: AutoWeight = AUTO
+    label_agreement: AutoWeight = AUTO
     label_agreement_ramp: tuple[Share, Share] = (0.3, 0.6)
     alpha0: Positive = 0.02
     count_decay: Share = 0.98
@@ -282,7 +290,7 @@ class FitConfig:
         epochs: passes over the unlabelled inputs; ``auto``: by their number.
         batch: unlabelled inputs in one step.
         labelled_batch: labelled inputs in one step, drawn with replacement.
-        peak_lr: highest learning rate of the one-cycle schedule.
+        peak_lr: highest learning rate of the one-cycle schedule; ``auto``: by the kind of data.
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
         threads: torch threads (0: as many as there are free cores).
@@ -293,7 +301,7 @@ class FitConfig:
     epochs: AutoCount = AUTO
     batch: Count = 128
     labelled_batch: Count = 64
-    peak_lr: Positive = 4e-3
+    peak_lr: AutoPositive = AUTO
     weight_decay: Weight = 1e-3
     clip: Positive = 5.0
     threads: CountOrZero = 0
