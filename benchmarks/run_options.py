@@ -11,7 +11,9 @@ from training.data import SHIPPED
 
 def add_run_options(parser: argparse.ArgumentParser, *, data: str, seeds: int) -> None:
     """Data, labels, seeds, threads and settings."""
-    parser.add_argument("--data", default=data, help="a set that scikit-learn ships, or one in RCMVAE_DATA_DIR")
+    parser.add_argument(
+        "--data", default=data, help="a set that scikit-learn ships, or one in RCMVAE_DATA_DIR"
+    )
     parser.add_argument("--labels", type=int, default=100, help="labelled examples in all")
     parser.add_argument("--seeds", type=int, default=seeds, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)

@@ -13,7 +13,7 @@ from rcmvae.bundle import Lineage, load_current, publish_bundle
 from rcmvae.predictor import Predictor
 from training.assemble import assemble
 from training.config import RunConfig
-from training.data import Dataset, label_ids, load_dataset
+from training.data import Dataset, Examples, label_ids, load_dataset
 from training.evaluate import evaluate
 from training.fit import fit
 from training.recipe import settled
@@ -26,11 +26,26 @@ def measure_seed(config: RunConfig, seed: int, peers: Mapping[str, Peer]) -> dic
     dataset = load_dataset(config.data, seed)
     run = settled(replace(config, seed=seed), dataset)
     figures = _ours(dataset, run)
+    scaled = _scaled(dataset)
     for name, peer in peers.items():
         started = time.perf_counter()
-        figures[f"{name}_accuracy"] = peer.accuracy(dataset, run)
+        figures[f"{name}_accuracy"] = peer.accuracy(scaled, run)
         figures[f"{name}_seconds"] = time.perf_counter() - started
     return figures
+
+
+def _scaled(dataset: Dataset) -> Dataset:
+    """The split with its inputs as our network sees them: peers have no scaling of their own."""
+
+    def examples(part: Examples) -> Examples:
+        return replace(part, x=dataset.scaled(part.x))
+
+    return replace(
+        dataset,
+        unlabelled=dataset.scaled(dataset.unlabelled),
+        labelled=examples(dataset.labelled),
+        test=examples(dataset.test),
+    )
 
 
 def _ours(dataset: Dataset, run: RunConfig) -> dict[str, float]:

@@ -55,8 +55,8 @@ def step_figures(dataset: Dataset, run: RunConfig, epochs: int, steps: int) -> d
 
     ``floor``: the bare encoder, forward and backward in float32 with gradients of all weights,
     over as many rows as a step learns from: the B unlabelled inputs, twice where both of their
-    views learn, and the labelled ones. No views are drawn, nothing is decoded, no loss but a mean of
-    squares of the heads, no optimiser. ``one_view_floor``: the same over the B unlabelled inputs
+    views learn, and the labelled ones. No views are drawn, nothing is decoded, no loss but a mean
+    of squares of the heads, no optimiser. ``one_view_floor``: the same over the B unlabelled inputs
     once. All figures count the B unlabelled inputs of a step.
     """
     cost = epoch_cost(dataset, run, epochs)

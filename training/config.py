@@ -65,16 +65,16 @@ def _not_negative(value: float) -> float:
     return value
 
 
-def _below_one(value: float) -> float:
-    if value >= 1:
-        raise PydanticCustomError("auto", "Input should be auto, or below 1")
-    return _not_negative(value)
-
-
 def _positive(value: float) -> float:
     if value <= 0 and value != AUTO:
         raise PydanticCustomError("auto", "Input should be auto, or above 0")
     return value
+
+
+def _below_one(value: float) -> float:
+    if value >= 1:
+        raise PydanticCustomError("auto", "Input should be auto, or below 1")
+    return _not_negative(value)
 
 
 def _ramp(value: object) -> object:
@@ -96,8 +96,8 @@ _finite = Field(allow_inf_nan=False)
 AutoCount = Annotated[int, AfterValidator(_at_least_one), *_number_or_word]
 AutoCountOrZero = Annotated[int, AfterValidator(_not_negative), *_number_or_word]
 AutoWeight = Annotated[float, _finite, AfterValidator(_not_negative), *_number_or_word]
-AutoShare = Annotated[float, _finite, AfterValidator(_below_one), *_number_or_word]
 AutoPositive = Annotated[float, _finite, AfterValidator(_positive), *_number_or_word]
+AutoShare = Annotated[float, _finite, AfterValidator(_below_one), *_number_or_word]
 AutoRamp = Annotated[
     tuple[float, float],
     BeforeValidator(_ramp),
@@ -260,8 +260,9 @@ class ObjectiveConfig:
         usage: weight of the usage reward at the start.
         usage_fade: shares of the run between which it fades to zero.
         usage_momentum: of the moving average of the mean responsibilities; 0 for the batch alone.
-        channel_agreement: weight of the mutual information between views on channels.
-        label_agreement: weight of the same through the label map, once ramped in.
+        channel_agreement: weight of the mutual information between views on channels; ``auto``:
+            0 for vectors, which have no second view.
+        label_agreement: weight of the same through the label map, once ramped in; ``auto`` too.
         label_agreement_ramp: shares of the run between which it is ramped in.
         pseudo_label: weight of the second view's confident labels as targets, once ramped in.
         pseudo_label_ramp: shares of the run between which it is ramped in.
@@ -287,7 +288,7 @@ class ObjectiveConfig:
     usage: Weight = 1.0
     usage_fade: AutoRamp = AUTO_RAMP
     usage_momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    channel_agreement: Weight = 1.0
+    channel_agreement: AutoWeight = AUTO
     label_agreement: AutoWeight = AUTO
     label_agreement_ramp: AutoRamp = AUTO_RAMP
     pseudo_label: AutoWeight = AUTO
@@ -333,7 +334,7 @@ class FitConfig:
         epochs: passes over the unlabelled inputs; ``auto``: by their number.
         batch: unlabelled inputs in one step.
         labelled_batch: labelled inputs in one step, drawn with replacement.
-        peak_lr: highest learning rate of the one-cycle schedule.
+        peak_lr: highest learning rate of the one-cycle schedule; ``auto``: by the kind of data.
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
         threads: torch threads (0: as many as there are free cores).

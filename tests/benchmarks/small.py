@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from benchmarks.result import Figure, Result
 from training.config import RunConfig, load_config
 from training.data import Dataset, Examples, load_dataset
+from training.recipe import settled
 
 SETTINGS = (
     "data.limit=500",
@@ -24,13 +25,17 @@ SETTINGS = (
 
 
 def small_config(*more: str) -> RunConfig:
-    return load_config(None, (*SETTINGS, "fit.threads=1", *more))
+    return settled(_given(*more), small_dataset(*more))
 
 
 @cache
 def small_dataset(*more: str) -> Dataset:
-    config = small_config(*more)
-    return load_dataset(config.data, config.seed)
+    given = _given(*more)
+    return load_dataset(given.data, given.seed)
+
+
+def _given(*more: str) -> RunConfig:
+    return load_config(None, (*SETTINGS, "fit.threads=1", *more))
 
 
 def flags(settings: tuple[str, ...] = SETTINGS) -> list[str]:

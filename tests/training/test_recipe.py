@@ -93,10 +93,12 @@ def test_vectors_get_no_augmentation_and_the_parts_that_suit_them() -> None:
         ("augment.shift=0.5", 0.5),
         ("fit.epochs=120", 120),
         ("fit.epochs=7", 7),
+        ("fit.peak_lr=0.002", 0.002),
+        ("objective.label_agreement=0", 0.0),
         ("calibration.alpha=0.3", 0.3),
     ],
 )
-@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28)])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (13,)])
 def test_what_is_given_wins(shape: tuple[int, ...], override: str, expected: object) -> None:
     section, field = override.partition("=")[0].split(".")
     config = settled(load_config(None, [override]), dataset_of(shape))
@@ -152,7 +154,8 @@ def test_an_open_configuration_says_so_and_is_not_fitted() -> None:
 def test_filling_takes_open_fields_alone() -> None:
     config = load_config(None, ["fit.epochs=3"])
     source = replace(SMALL_IMAGES, fit=replace(SMALL_IMAGES.fit, epochs=9, batch=7))
-    assert filled(config, source).fit == replace(source.fit, epochs=3, batch=config.fit.batch)
+    fit = filled(config, source).fit
+    assert (fit.epochs, fit.batch, fit.peak_lr) == (3, config.fit.batch, source.fit.peak_lr)
     assert config.augment.shear == AUTO
     assert filled(config, source).augment.shear == 0.2
 
