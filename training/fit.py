@@ -2,8 +2,11 @@
 
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +19,7 @@ from training.checkpoint import read_checkpoint, write_checkpoint
 from training.config import RunConfig
 from training.curriculum import logit_bias
 from training.data import Dataset
+from training.objective import batch_usage
 from training.state import EpochRecord, FitState, new_state
 from training.terms.term import combine
 from training.threads import thread_count
@@ -84,11 +88,14 @@ def _fit_epoch(state: FitState, tensors: Tensors, config: RunConfig, epoch: int)
     torch.manual_seed(config.seed * 100_003 + epoch)
     state.network.train()
     bias = _logit_bias(state, config)
-    steps = [
-        _step(state, Batch(x, tensors, progress, bias), config)
-        for x, progress in _batches(tensors.unlabelled, config, epoch)
-    ]
-    record = _record(epoch, steps)
+    started, usage, steps = time.perf_counter(), torch.zeros_like(state.usage), []
+    for x, progress in _batches(tensors.unlabelled, config, epoch):
+        past = state.usage
+        steps.append(_step(state, Batch(x, tensors, progress, bias), config))
+        usage += batch_usage(state.usage, past, config.objective.usage_momentum)
+    shares = tuple((usage / usage.sum()).tolist())
+    seconds = time.perf_counter() - started
+    record = replace(_record(epoch, steps), usage=shares, seconds=seconds)
     state.epoch = epoch + 1
     state.history.append(record)
     return record
@@ -105,7 +112,9 @@ def _logit_bias(state: FitState, config: RunConfig) -> Tensor | None:
 
 def _record(epoch: int, steps: Sequence[Mapping[str, float]]) -> EpochRecord:
     """Means over the steps of an epoch."""
-    means = {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
+    means: dict[str, Any] = {
+        name: float(np.mean([step[name] for step in steps])) for name in steps[0]
+    }
     effective = math.exp(means.pop("usage_entropy"))
     return EpochRecord(epoch=epoch, effective_channels=effective, **means)
 
