@@ -33,8 +33,8 @@ def draw_curves(curves: Sequence[Curve], targets: Sequence[float], path: Path) -
     axes.set(xscale="log", yscale="log", xlabel="seconds of training", ylabel="test errors, %")
     ticks = sorted({100 * (1 - target) for target in targets} | {20.0, 50.0})
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    longest = max(curve.points[-1].seconds for curve in curves)
-    marks = [mark for mark in SECONDS if mark <= longest]
+    seconds = [point.seconds for curve in curves for point in curve.points]
+    marks = [mark for mark in SECONDS if min(seconds) / 2 <= mark <= max(seconds)]
     axes.set_xticks(marks, [f"{mark:g}" for mark in marks])
     axes.minorticks_off()
     axes.legend(frameon=False)
