@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession
 
 from rcmvae.bundle import Bundle
 from rcmvae.bundle.manifest import ENCODER
@@ -63,10 +64,15 @@ class ChannelLabels:
 
 def channel_labels(bundle: Bundle, dataset: Dataset) -> ChannelLabels:
     """Count the held-out inputs of labelled classes; test inputs have no part in it."""
+    return count_channels(session_of(bundle.read(ENCODER)), dataset)
+
+
+def count_channels(encoder: InferenceSession, dataset: Dataset) -> ChannelLabels:
+    """The same of an encoder that is in no bundle yet."""
     held_out = (dataset.density, dataset.calibration)
     x = np.concatenate([part.x for part in held_out])
     y = np.concatenate([part.y for part in held_out])
-    found = encode(session_of(bundle.read(ENCODER)), x[y != NO_LABEL])
+    found = encode(encoder, x[y != NO_LABEL])
     counts = np.zeros((found.logits.shape[1], len(dataset.labels)), dtype=np.int64)
     np.add.at(counts, (found.channel, y[y != NO_LABEL]), 1)
     return ChannelLabels(dataset.labels, counts)
