@@ -69,7 +69,8 @@ def test_majority_is_the_most_frequent_class(given_: Answers) -> None:
 def test_every_wrong_answer_has_one_cause_and_no_right_one_has_any(given_: Answers) -> None:
     majority = majority_labels(label_counts(given_.channel, given_.truth, K, C))
     errors = find_errors(given_.channel, given_.truth, given_.predicted, majority, given_.judged)
-    by_map, by_channel = [], []
+    by_map: list[int] = []
+    by_channel: list[int] = []
     for row in range(len(given_.truth)):
         if given_.judged[row] and given_.predicted[row] != given_.truth[row]:
             held = oracle_majority(given_, int(given_.channel[row]))

@@ -93,9 +93,10 @@ def draw_causes(findings: Findings) -> Plate:
     return Plate(
         name,
         title,
-        "The map's fault: the input lies in a channel whose test inputs are mostly of its own "
-        "class, and the map gives the channel another label. The channel's fault: the channel "
-        "holds mostly another class, so that no map could answer right.",
+        "The map's fault: most test inputs of the input's channel are of its own class, so that a "
+        "map that calls the channel so would answer right. The channel's fault: most are of "
+        "another class, so that no such map could. A channel with one test input counts as of "
+        "that input's class, and an error there as the map's.",
         f"{by_map.sum()} wrong answers are the map's fault and {by_channel.sum()} the channel's",
         figure,
     )
