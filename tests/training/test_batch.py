@@ -1,5 +1,7 @@
 """One batch: which terms it has, and that every choice trains every parameter it brings."""
 
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from training.checkpoint import read_checkpoint
 from training.config import RunConfig
 from training.curriculum import CLOSED
 from training.fit import fit
-from training.state import FitState, new_state
+from training.objective import batch_usage, moved_usage
+from training.state import EpochRecord, FitState, new_state
 from training.terms.term import Term, combine
 
 CORE = (
@@ -209,6 +212,30 @@ def test_a_resumed_curriculum_opens_the_same_channels(
     assert torch.equal(continued.usage, unbroken.usage)
     effective = [record.effective_channels for record in unbroken.history]
     assert effective[0] <= 4.01 < effective[-1], "more channels opened"
+    # With a moving average, the usage is still that of the epoch's own batches.
+    first, last = unbroken.history[0].usage, unbroken.history[-1].usage
+    assert sum(share > 1e-3 for share in first) == 4
+    assert sum(last) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_the_usage_of_a_batch_is_won_back_from_the_moving_sum(momentum: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    past, r = torch.rand(5, generator=generator), torch.rand(7, 5, generator=generator)
+    moved = moved_usage(past, r, momentum)
+    torch.testing.assert_close(batch_usage(moved, past, momentum), r.mean(dim=0))
+
+
+def test_a_history_of_before_the_usage_is_read() -> None:
+    config = tiny_config("fit.epochs=1")
+    (record,) = fit(tiny_dataset(), config, quiet=True).history
+    assert len(record.usage) > 9
+    assert sum(record.usage) == pytest.approx(1.0, abs=1e-5)
+    assert record.seconds > 0
+    values = asdict(record)
+    assert EpochRecord.from_json(json.loads(json.dumps(values))) == record
+    del values["usage"], values["seconds"]
+    assert EpochRecord.from_json(values) == replace(record, usage=())
 
 
 def test_a_checkpoint_of_before_the_moving_usage_is_read(tmp_path: Path) -> None:

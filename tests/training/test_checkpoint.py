@@ -13,7 +13,7 @@ from rcmvae.errors import DataError
 from tests.training.tiny import tiny_config, tiny_dataset
 from training.checkpoint import read_checkpoint, replace_file, write_checkpoint
 from training.fit import fit
-from training.state import FitState, new_state
+from training.state import EpochRecord, FitState, new_state
 
 CONFIG = tiny_config("fit.epochs=2")
 
@@ -66,7 +66,8 @@ def test_it_is_safetensors_with_json_and_no_pickle(path: Path, state: FitState) 
     content = path.read_bytes()
     size = int.from_bytes(content[:8], "little")
     metadata = json.loads(content[8 : 8 + size])["__metadata__"]
-    assert json.loads(metadata["history"]) == [asdict(record) for record in state.history]
+    kept = [EpochRecord.from_json(record) for record in json.loads(metadata["history"])]
+    assert kept == state.history
     assert b"torch" not in content[: 8 + size]
     assert load_file(path).keys() >= {"counts"}
 
@@ -123,6 +124,9 @@ def test_tensors_that_do_not_fit_are_refused(
         {"epoch": "2", "history": "{}"},
         {"epoch": "2", "history": '[{"epoch": 0}]'},
         {"epoch": "2", "history": "[]"},
+        {"epoch": "2", "history": "[1, 2]"},
+        {"epoch": "1", "history": '[{"usage": 1}]'},
+        {"epoch": "1", "history": '[{"usage": ["x"]}]'},
         {"epoch": "-1", "history": "[]"},
     ],
     ids=str,

@@ -1,10 +1,13 @@
 """Pictures of the answers on the test set: which are wrong, and why."""
 
+from collections import Counter
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from rcmvae.prediction import PredictionBatch
 from training.report.cause import label_counts
 from training.report.channels import channel_decodings
 from training.report.findings import Findings
@@ -90,9 +93,10 @@ def draw_causes(findings: Findings) -> Plate:
     return Plate(
         name,
         title,
-        "The map's fault: the input lies in a channel whose test inputs are mostly of its own "
-        "class, and the map gives the channel another label. The channel's fault: the channel "
-        "holds mostly another class, so that no map could answer right.",
+        "The map's fault: most test inputs of the input's channel are of its own class, so that a "
+        "map that calls the channel so would answer right. The channel's fault: most are of "
+        "another class, so that no such map could. A channel with one test input counts as of "
+        "that input's class, and an error there as the map's.",
         f"{by_map.sum()} wrong answers are the map's fault and {by_channel.sum()} the channel's",
         figure,
     )
@@ -108,11 +112,34 @@ def draw_wrong_by_channel(findings: Findings) -> Plate:
     return _wrong(findings, findings.errors.by_channel, "channel", CHANNEL_FAULT)
 
 
+def varied(
+    index: NDArray[np.int64], truth: NDArray[np.int64], test: PredictionBatch
+) -> NDArray[np.int64]:
+    """Rows ordered so that the first of every kind come first, then the second ones, and so on.
+
+    A kind is one true class, one answer and one channel. Otherwise one frequent error would hide
+    all others.
+
+    Args:
+        index: rows of the test set, ascending.
+        truth: class of every test input, (n,).
+        test: its answers.
+    """
+    answer = test.probabilities.argmax(axis=1)
+    seen: Counter[tuple[int, int, int]] = Counter()
+    turns = []
+    for row in index.tolist():
+        kind = (int(truth[row]), int(answer[row]), int(test.channel[row]))
+        turns.append(seen[kind])
+        seen[kind] += 1
+    return index[np.argsort(turns, kind="stable")]
+
+
 def _wrong(findings: Findings, index: NDArray[np.int64], cause: str, colour: str) -> Plate:
     title, name = f"Wrong answers: the {cause}'s fault ({index.size})", f"wrong_by_{cause}"
     if not index.size:
         return Plate(name, title, f"No wrong answer is the {cause}'s fault.", "", None)
-    shown = index[:MOST_WRONG]
+    shown = varied(index, findings.truth, findings.test)[:MOST_WRONG]
     columns, height = (10, 1.0) if is_image(findings.dataset.shape) else (5, 1.2)
     figure, axes = grid(len(shown), columns, height, titles=2)
     majority = {row.channel: row.majority for row in findings.channels}
@@ -143,7 +170,7 @@ _PROFILE = (
 
 
 def _first(shown: int, count: int) -> str:
-    return "All of them." if shown == count else f"The first {shown} of {count}."
+    return "All of them." if shown == count else f"{shown} of {count}, the different kinds first."
 
 
 def _show(axis: Axes, findings: Findings, row: int, channel: int) -> None:

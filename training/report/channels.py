@@ -17,6 +17,7 @@ MOST_CHANNELS = 60
 _PAIRS = 5
 _SAMPLES = 8
 _MOST_GREY = 250
+_MANY = 300
 
 
 def draw_label_map(findings: Findings) -> Plate:
@@ -159,11 +160,14 @@ def _scatter(axis: Axes, row: ChannelFacts, findings: Findings, palette: Palette
     unlabelled = plane[: len(grey)][:_MOST_GREY]
     axis.scatter(unlabelled[:, 0], unlabelled[:, 1], s=5, color=FREE, linewidths=0)
     labels, points = findings.known_label[own], plane[len(grey) :]
+    size = 9 if len(points) <= _MANY else 4
     found, counts = np.unique(labels, return_counts=True)
     # The rare ones last, or the frequent ones would cover them.
     for label in found[np.argsort(-counts, kind="stable")]:
         at = points[labels == label]
-        axis.scatter(at[:, 0], at[:, 1], s=9, color=palette.of(str(label)), linewidths=0, alpha=0.8)
+        axis.scatter(
+            at[:, 0], at[:, 1], s=size, color=palette.of(str(label)), linewidths=0, alpha=0.8
+        )
     purity = f", {row.purity:.0%} of {row.test_inputs}" if row.test_inputs else ""
     red = CHANNEL_FAULT if row.is_mixed else "black"
     axis.set_title(f"{row.channel}: {short(row.label)}{purity}", fontsize=7, color=red)

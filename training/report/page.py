@@ -26,7 +26,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.6rem 0}
 td,th{padding:.2rem .8rem .2rem 0;border-bottom:1px solid #e4e4e4;text-align:left;
 vertical-align:top;overflow-wrap:anywhere}
 thead th{border-bottom:2px solid #999;font-size:.85rem}
-td.n{text-align:right}td.value{font-weight:600;min-width:5rem}td.remark{color:#555}
+td.value{font-weight:600;min-width:5rem}td.remark{color:#555}
 tr.mixed td{background:#fdecee}
 """
 
