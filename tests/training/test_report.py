@@ -15,7 +15,14 @@ from scipy.stats import entropy
 from sklearn.decomposition import PCA
 
 from rcmvae.decision import conformal_p_values
-from tests.training.tiny import SETTINGS, TinyRun, run_main, set_flags, tiny_config
+from tests.training.tiny import (
+    SETTINGS,
+    TinyRun,
+    run_main,
+    set_flags,
+    tiny_config,
+    tiny_dataset,
+)
 from training.report import Errors, Findings, find
 from training.report.answers import (
     draw_causes,
@@ -279,8 +286,11 @@ def test_effective_channels_are_those_of_scipy() -> None:
 
 
 def test_differences_name_what_differs_and_the_default() -> None:
-    lines = {line.name: line for line in differences(tiny_config("data.source=/a/b/c.npz"))}
+    config = tiny_config()
+    moved = replace(config, data=replace(config.data, source="/a/b/c.npz"))
+    lines = {line.name: line for line in differences(moved, tiny_dataset())}
     assert lines["data.source"].value == "c.npz"
     assert (lines["fit.batch"].value, lines["fit.batch"].remark) == ("64", "default: 128")
     assert lines["data.unlabelled_classes"].value == "[9]"
     assert "seed" not in lines
+    assert "augment.rotation" not in lines, "what suits the data is the default"

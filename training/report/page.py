@@ -116,7 +116,7 @@ def _lines(lines: Sequence[Line]) -> str:
 
 
 def _settings(findings: Findings) -> str:
-    lines = differences(findings.config)
+    lines = differences(findings.config, findings.dataset)
     if not lines:
         return "<p>All settings are the defaults.</p>"
     return f"<p>What differs from the defaults:</p>{_lines(lines)}"

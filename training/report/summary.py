@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from training.config import RunConfig, to_json
+from training.data import Dataset
+from training.recipe import settled
 from training.report.findings import Findings
 
 
@@ -92,9 +94,14 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names) if names else "none"
 
 
-def differences(config: RunConfig) -> tuple[Line, ...]:
-    """Fields of the configuration that differ from the default; the default is the remark."""
-    own, default = _flat(to_json(config)), _flat(to_json(RunConfig()))
+def differences(config: RunConfig, dataset: Dataset) -> tuple[Line, ...]:
+    """Fields that differ from the default as it settles for these data; that is the remark.
+
+    Args:
+        config: of the run, settled.
+        dataset: what it settled for.
+    """
+    own, default = _flat(to_json(config)), _flat(to_json(settled(RunConfig(), dataset)))
     return tuple(
         Line(name, _said(name, value), f"default: {_said(name, default[name])}")
         for name, value in own.items()
