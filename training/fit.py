@@ -67,14 +67,14 @@ def fit(
         state.counts, state.usage = state.counts.to(machine.device), state.usage.to(machine.device)
         if checkpoint is not None and checkpoint.is_file():
             read_checkpoint(checkpoint, state)
-        require_same(_digest(state), "state at the start")
+        require_same(digest(state), "state at the start")
         tensors = _tensors(dataset, machine.device)
         _fit_epochs(state, tensors, config, checkpoint, on_epoch, quiet=quiet or not is_first())
         state.counts, state.usage = state.counts.cpu(), state.usage.cpu()
     return state
 
 
-def _digest(state: FitState) -> Tensor:
+def digest(state: FitState) -> Tensor:
     """Numbers that differ where states do, (3,) float64."""
     weights = sum(parameter.detach().double().sum() for parameter in state.network.parameters())
     done = torch.tensor(float(state.epoch), device=state.counts.device)
