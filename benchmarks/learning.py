@@ -1,155 +1,128 @@
-"""How well a few labels go: ours beside LabelSpreading on the same split, over several seeds.
+"""How well a few labels go: ours beside its peers on the same splits, over several seeds.
 
 python -m benchmarks.learning --data digits --labels 100 --seeds 5
 python -m benchmarks.learning --data digits --labels 100 --seeds 5 --unlabelled-class 9
+python -m benchmarks.learning --data mnist --peers all --first-seed 5 --seeds 5 --json b.json
+python -m benchmarks.learning --merge a.json b.json --json both.json
 
 With an unlabelled class the run also asks whether it is found, and whether ten labels teach it.
+The result is written after every seed; results over different seeds can be merged.
 """
 
 import argparse
-import os
 import sys
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.semi_supervised import LabelSpreading
+from pydantic import JsonValue, ValidationError
 from tqdm import tqdm
 
-from benchmarks.result import Figure, add_options, figure_of, report
-from rcmvae.bundle import Bundle, Lineage, load_current, publish_bundle, stage_bundle
-from rcmvae.errors import NoFreeChannel
-from rcmvae.predictor import Predictor
-from training.assemble import assemble
-from training.config import RunConfig, load_config, to_json
-from training.data import NO_LABEL, Dataset, label_ids, load_dataset, load_source
-from training.evaluate import evaluate, predict_all
-from training.fit import fit
-from training.recipe import settled
-from training.relabel import Correction, relabel
+from benchmarks.merge import MergeRefused, merge
+from benchmarks.peers.choice import add_peer_options, choose_peers
+from benchmarks.peers.peer import Peer
+from benchmarks.result import (
+    Provenance,
+    Result,
+    add_options,
+    figures_of,
+    print_figures,
+    provenance,
+    read_result,
+    write_result,
+)
+from benchmarks.run_options import add_run_options, run_config, seeds_of
+from benchmarks.seed_run import measure_seed
+from training.config import RunConfig, to_json
 
-ALPHA = 0.01
-NEW_EXAMPLES = 10
-DRAWS = 10
-NEIGHBOURS = 7
+QUICK_SEEDS = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark."""
-    options = _options(arguments)
-    config = _config(options)
-    seeds = range(2 if options.quick else options.seeds)
-    runs = [_measure(config, seed) for seed in tqdm(seeds, desc="seeds", unit="seed")]
-    figures: dict[str, Figure] = {name: figure_of([run[name] for run in runs]) for name in runs[0]}
-    report(figures, {"seeds": len(runs), "run": to_json(config)}, options.json)
+    """Run the benchmark, or merge what it wrote."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _options(given)
+    origin = provenance("learning", given)
+    result = _merged(options.merge, origin) if options.merge else _measured(options, origin)
+    print_figures(result.figures)
+    seed, accuracy = worst_seed(result)
+    print(f"worst seed: {seed}, accuracy {accuracy:.4f}")
+    if options.json is not None:
+        write_result(result, options.json)
     return 0
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__)
-    parser.add_argument("--data", default="digits", help="digits, or a set in RCMVAE_DATA_DIR")
-    parser.add_argument("--labels", type=int, default=100, help="labelled examples in all")
-    parser.add_argument("--seeds", type=int, default=5)
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.learning",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_run_options(parser, data="digits", seeds=5)
     parser.add_argument("--unlabelled-class", action="append", default=[])
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.FIELD=VALUE")
+    parser.add_argument("--merge", type=Path, nargs="+", metavar="PATH", help="results to merge")
+    add_peer_options(parser)
     add_options(parser)
     return parser.parse_args(arguments)
 
 
-def _config(options: argparse.Namespace) -> RunConfig:
-    source = options.data
-    if source != "digits":
-        folder = os.environ.get("RCMVAE_DATA_DIR")
-        if folder is None:
-            raise SystemExit("RCMVAE_DATA_DIR: expected the folder that holds mnist/, got nothing")
-        source = str(Path(folder) / source)
-    classes = ", ".join(f'"{name}"' for name in options.unlabelled_class)
-    given = (
-        f'data.source="{source}"',
-        f"data.labels={options.labels}",
-        f"data.unlabelled_classes=[{classes}]",
-    )
-    return load_config(None, [*given, *options.set])
-
-
-def _measure(config: RunConfig, seed: int) -> Mapping[str, float]:
-    given = replace(config, seed=seed)
-    dataset = load_dataset(given.data, given.seed)
-    run = settled(given, dataset)
-    started = time.perf_counter()
-    state = fit(dataset, run, quiet=True)
-    seconds = time.perf_counter() - started
-    draft = assemble(state.network, dataset, run, Lineage(method="fit"), label_ids(dataset))
-    with tempfile.TemporaryDirectory() as folder:
-        publish_bundle(Path(folder), draft, expected_parent=None)
-        bundle = load_current(Path(folder))
-        figures = evaluate(Predictor.open(bundle), dataset, ALPHA).figures()
-        figures["fit_seconds"] = seconds
-        figures["effective_channels"] = state.history[-1].effective_channels
-        figures["label_spreading_accuracy"] = _label_spreading(dataset)
-        if run.data.unlabelled_classes:
-            figures.update(_teach(bundle, dataset, run, Path(folder)))
-    return figures
-
-
-def _label_spreading(dataset: Dataset) -> float:
-    """Accuracy of scikit-learn's LabelSpreading on the known test inputs, from the same labels.
-
-    The seven-neighbour graph is the library's default for this kernel.
-    """
-    x = np.concatenate([dataset.unlabelled, dataset.labelled.x]).reshape(-1, _size(dataset))
-    unknown = np.full(len(dataset.unlabelled), NO_LABEL)
-    model = LabelSpreading(kernel="knn", n_neighbors=NEIGHBOURS)
-    model.fit(x, np.concatenate([unknown, dataset.labelled.y]))
-    truth = np.array(dataset.held_labels)[dataset.test.y]
-    known = np.isin(truth, dataset.labels)
-    predicted = np.array(dataset.labels)[model.predict(dataset.test.x.reshape(len(truth), -1))]
-    return float((predicted == truth)[known].mean())
-
-
-def _size(dataset: Dataset) -> int:
-    return int(np.prod(dataset.shape))
-
-
-def _teach(bundle: Bundle, dataset: Dataset, run: RunConfig, models: Path) -> dict[str, float]:
-    """Add the first unlabelled class from ten examples by counts alone, over several draws."""
-    (name, *_) = run.data.unlabelled_classes
-    source = load_source(run.data.source)
-    stream = np.array(source.labels)[source.train.y[dataset.split.unlabelled]]
-    candidates = np.flatnonzero(stream == name)
-    truth = np.array(dataset.held_labels)[dataset.test.y]
-    before = _right(bundle, dataset, truth)
-    known = np.isin(truth, dataset.labels)
-    new, old = [], []
-    for draw in range(DRAWS):
-        rng = np.random.default_rng([run.seed, draw])
-        x = dataset.unlabelled[rng.choice(candidates, NEW_EXAMPLES, replace=False)]
-        after = _right(_relabelled(bundle, name, x, models), dataset, truth)
-        new.append(float(after[truth == name].mean()))
-        old.append(float(after[known].mean() - before[known].mean()))
-    return {
-        "new_label_accuracy": float(np.mean(new)),
-        "new_label_accuracy_worst_draw": float(np.min(new)),
-        "old_labels_change": float(np.mean(old)),
-    }
-
-
-def _relabelled(bundle: Bundle, name: str, x: NDArray[np.float32], models: Path) -> Bundle:
-    """The bundle after the corrections; the same one where no channel is free for the label."""
-    corrections = [Correction(f"new-{i}", name, row) for i, row in enumerate(x)]
+def _merged(paths: Sequence[Path], origin: Provenance) -> Result:
     try:
-        return stage_bundle(models, relabel(bundle, corrections))
-    except NoFreeChannel:
-        return bundle
+        return merge([_read(path) for path in paths], origin)
+    except MergeRefused as refusal:
+        raise SystemExit(f"--merge: {refusal}") from None
 
 
-def _right(bundle: Bundle, dataset: Dataset, truth: NDArray[np.str_]) -> NDArray[np.bool_]:
-    predicted = predict_all(Predictor.open(bundle), dataset.test.x).predicted
-    return np.asarray(np.array(predicted) == truth)
+def _read(path: Path) -> Result:
+    try:
+        return read_result(path)
+    except (OSError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise SystemExit(f"--merge: {path.name}: expected a result, got {reason}") from None
+
+
+def _measured(options: argparse.Namespace, origin: Provenance) -> Result:
+    classes = ", ".join(f'"{name}"' for name in options.unlabelled_class)
+    config = run_config(options, [f"data.unlabelled_classes=[{classes}]"])
+    peers = choose_peers(options)
+    seeds = seeds_of(options, QUICK_SEEDS if options.quick else None)
+    runs: list[Mapping[str, float]] = []
+    for seed in tqdm(seeds, desc="seeds", unit="seed"):
+        runs.append(measure_seed(config, seed, peers))
+        tqdm.write(_line(seed, runs[-1]), file=sys.stderr)
+        if options.json is not None:
+            write_result(_result(origin, seeds[: len(runs)], config, peers, runs), options.json)
+    return _result(origin, seeds, config, peers, runs)
+
+
+def _result(
+    origin: Provenance,
+    seeds: Sequence[int],
+    config: RunConfig,
+    peers: Mapping[str, Peer],
+    runs: Sequence[Mapping[str, float]],
+) -> Result:
+    settings: dict[str, JsonValue] = {name: asdict(peer) for name, peer in peers.items()}
+    return Result(
+        commit=origin.commit,
+        command=origin.command,
+        seeds=tuple(seeds),
+        config={"run": to_json(config), "peers": settings},
+        figures=figures_of(runs),
+    )
+
+
+def _line(seed: int, figures: Mapping[str, float]) -> str:
+    """The figures of one seed that one wants to see at once."""
+    shown = [name for name in figures if name.endswith(("accuracy", "seconds", "_channel"))]
+    return f"seed {seed}: " + "  ".join(f"{name} {figures[name]:.4g}" for name in shown)
+
+
+def worst_seed(result: Result) -> tuple[int, float]:
+    """The seed with the lowest accuracy of ours, and that accuracy."""
+    values = [value for value in result.figures["accuracy"].values if value is not None]
+    lowest = min(values)
+    return result.seeds[values.index(lowest)], lowest
 
 
 if __name__ == "__main__":

@@ -2,12 +2,16 @@
 
 import argparse
 import json
+import shlex
 import statistics
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from pydantic import JsonValue, TypeAdapter
+
+from training.checkpoint import replace_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,20 +21,73 @@ class Figure:
     """One figure over several seeds.
 
     Attributes:
-        mean: of the values.
-        sd: sample standard deviation; 0 for a single value.
-        values: one a seed.
+        mean: of the values; None where a seed has none.
+        sd: sample standard deviation; 0 for a single value, None where a seed has none.
+        values: one a seed; None for what was not reached.
     """
 
-    mean: float
-    sd: float
-    values: tuple[float, ...]
+    mean: float | None
+    sd: float | None
+    values: tuple[float | None, ...]
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """Lowest and highest value; None where no seed has one."""
+        found = [value for value in self.values if value is not None]
+        return (min(found), max(found)) if found else None
 
 
-def figure_of(values: Sequence[float]) -> Figure:
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a result comes from.
+
+    Attributes:
+        commit: short hash at the start of the run; ``-dirty`` where tracked files had changed.
+        command: what was typed.
+    """
+
+    commit: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result as it is written.
+
+    Attributes:
+        commit: see ``Provenance``.
+        command: see ``Provenance``.
+        seeds: one for each value of a figure, in the same order.
+        config: everything that decides the figures but the seeds.
+        figures: by name.
+        curves: accuracy against seconds, where a benchmark has them.
+        parts: the commands of the results that this one was merged from.
+    """
+
+    commit: str
+    command: str
+    seeds: tuple[int, ...]
+    config: Mapping[str, JsonValue]
+    figures: Mapping[str, Figure]
+    curves: tuple[Mapping[str, JsonValue], ...] = ()
+    parts: tuple[str, ...] = field(default=())
+
+
+_ADAPTER: TypeAdapter[Result] = TypeAdapter(Result)
+
+
+def figure_of(values: Sequence[float | None]) -> Figure:
     """Mean and spread of values, of which there is at least one."""
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return Figure(statistics.fmean(values), spread, tuple(values))
+    reached = [value for value in values if value is not None]
+    if len(reached) < len(values):
+        return Figure(None, None, tuple(values))
+    spread = statistics.stdev(reached) if len(reached) > 1 else 0.0
+    return Figure(statistics.fmean(reached), spread, tuple(values))
+
+
+def figures_of(runs: Sequence[Mapping[str, float | None]]) -> dict[str, Figure]:
+    """Figures over the runs of several seeds, which all have the same names."""
+    return {name: figure_of([run[name] for run in runs]) for name in runs[0]}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,29 +96,49 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a short run")
 
 
-def report(figures: Mapping[str, Figure], config: Mapping[str, object], path: Path | None) -> None:
-    """Print the figures as a table, and write them as JSON where a path is given."""
+def provenance(module: str, arguments: Sequence[str]) -> Provenance:
+    """Commit and command of a run that starts now."""
+    return Provenance(_commit(), shlex.join(["python", "-m", f"benchmarks.{module}", *arguments]))
+
+
+def print_figures(figures: Mapping[str, Figure]) -> None:
+    """Print the figures as a table."""
     width = max(len(name) for name in figures)
-    print(f"{'figure':<{width}}  {'mean':>9}  {'sd':>8}  values")
+    print(f"{'figure':<{width}}  {'mean':>9}  {'sd':>8}  {'lowest':>9}  {'highest':>9}  values")
     for name, figure in figures.items():
-        values = " ".join(f"{value:.4g}" for value in figure.values)
-        print(f"{name:<{width}}  {figure.mean:>9.4f}  {figure.sd:>8.4f}  {values}")
-    if path is not None:
-        document = {
-            "figures": {name: asdict(figure) for name, figure in figures.items()},
-            "config": {**config, "commit": _commit()},
-            "command": _command(),
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        low, high = figure.range or (None, None)
+        values = " ".join(_shown(value, ".4g") for value in figure.values)
+        columns = f"{_shown(figure.mean):>9}  {_shown(figure.sd):>8}"
+        print(f"{name:<{width}}  {columns}  {_shown(low):>9}  {_shown(high):>9}  {values}")
 
 
-def _command() -> str:
-    module = Path(sys.argv[0]).stem
-    return " ".join(["python", "-m", f"benchmarks.{module}", *sys.argv[1:]])
+def _shown(value: float | None, form: str = ".4f") -> str:
+    return "-" if value is None else format(value, form)
+
+
+def write_result(result: Result, path: Path) -> None:
+    """Write the result as JSON, in one step: a killed run leaves the last whole one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, (json.dumps(asdict(result), indent=2) + "\n").encode())
+
+
+def read_result(path: Path) -> Result:
+    """Read a result back.
+
+    Raises:
+        pydantic.ValidationError: the file holds no result.
+    """
+    return _ADAPTER.validate_json(path.read_bytes())
 
 
 def _commit() -> str:
-    line = ["git", "rev-parse", "--short", "HEAD"]
+    found = _git("rev-parse", "--short", "HEAD")
+    # Results are overwritten by the very runs that they come from.
+    changed = _git("status", "--porcelain", "--untracked-files=no", ".", ":!benchmarks/results")
+    return f"{found or 'unknown'}{'-dirty' if changed else ''}"
+
+
+def _git(*arguments: str) -> str:
+    line = ["git", *arguments]
     found = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+    return found.stdout.strip()

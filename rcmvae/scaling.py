@@ -37,7 +37,7 @@ class Scaling:
         # What is too far for float32 becomes infinite, and is cut like anything far out.
         with np.errstate(over="ignore"):
             units = (x.astype(np.float32) - self.centre) / self.width + np.float32(0.5)
-        return np.clip(units, np.float32(LOWEST), np.float32(HIGHEST))
+        return np.asarray(np.clip(units, np.float32(LOWEST), np.float32(HIGHEST)), np.float32)
 
     def raw(self, units: NDArray[np.floating]) -> NDArray[np.float32]:
         """The inverse, within what ``scaled`` does not cut."""

@@ -114,6 +114,7 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, default=_models(), help="folder of the bundles")
     parser.add_argument("--version", help="the bundle to look into; the current one by default")
     parser.add_argument("--pictures", type=Path, help="write the pictures there too, as PNG")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(command=_report)
 
 
@@ -222,7 +223,8 @@ def _report(options: argparse.Namespace) -> None:
     from training.report import write_report  # noqa: PLC0415
 
     run = RunFolder(options.run)
-    print(write_report(run, options.models, options.version, options.pictures))
+    page = write_report(run, options.models, options.version, options.pictures, quiet=options.quiet)
+    print(page)
 
 
 def _print_figures(figures: dict[str, float]) -> None:

@@ -69,7 +69,7 @@ def _read_history(metadata: dict[str, str]) -> list[EpochRecord]:
     epoch, history = int(metadata["epoch"]), json.loads(metadata["history"])
     if not isinstance(history, list) or len(history) != epoch:
         raise ValueError(f"expected {epoch} records of epochs, got another history")
-    return [EpochRecord(**record) for record in history]
+    return [EpochRecord.from_json(record) for record in history]
 
 
 def _require_shapes(state: FitState, tensors: dict[str, Tensor]) -> None:

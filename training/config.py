@@ -36,9 +36,13 @@ AUTO: Final = -1
 """In a number's place: what suits the data, by training/recipe.py. In TOML and flags: `auto`."""
 
 
+AUTO_RAMP: Final = (float(AUTO), float(AUTO))
+"""The same in a ramp's place."""
+
+
 def is_auto(value: object) -> bool:
     """Whether a field is left to the recipe."""
-    return value in ("auto", AUTO)
+    return value in ("auto", AUTO, AUTO_RAMP)
 
 
 def _number(value: object) -> object:
@@ -61,10 +65,30 @@ def _not_negative(value: float) -> float:
     return value
 
 
+def _positive(value: float) -> float:
+    if value <= 0 and value != AUTO:
+        raise PydanticCustomError("auto", "Input should be auto, or above 0")
+    return value
+
+
 def _below_one(value: float) -> float:
     if value >= 1:
         raise PydanticCustomError("auto", "Input should be auto, or below 1")
     return _not_negative(value)
+
+
+def _ramp(value: object) -> object:
+    return AUTO_RAMP if value == "auto" else value
+
+
+def _ramp_or_word(value: tuple[float, float]) -> tuple[float, float] | str:
+    return "auto" if value == AUTO_RAMP else value
+
+
+def _shares(value: tuple[float, float]) -> tuple[float, float]:
+    if value != AUTO_RAMP and not all(0.0 <= share <= 1.0 for share in value):
+        raise PydanticCustomError("auto", "Input should be auto, or two shares of the run")
+    return value
 
 
 _number_or_word = (BeforeValidator(_number), PlainSerializer(_word))
@@ -72,7 +96,14 @@ _finite = Field(allow_inf_nan=False)
 AutoCount = Annotated[int, AfterValidator(_at_least_one), *_number_or_word]
 AutoCountOrZero = Annotated[int, AfterValidator(_not_negative), *_number_or_word]
 AutoWeight = Annotated[float, _finite, AfterValidator(_not_negative), *_number_or_word]
+AutoPositive = Annotated[float, _finite, AfterValidator(_positive), *_number_or_word]
 AutoShare = Annotated[float, _finite, AfterValidator(_below_one), *_number_or_word]
+AutoRamp = Annotated[
+    tuple[float, float],
+    BeforeValidator(_ramp),
+    AfterValidator(_shares),
+    PlainSerializer(_ramp_or_word),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +114,8 @@ class DataConfig:
         source: ``digits`` (scikit-learn's, in the package), a folder of IDX files, or an NPZ file.
         labels: labelled examples in all, spread evenly over the labelled classes.
         unlabelled_classes: classes that occur in the unlabelled data but get no label.
-        held_out: inputs kept from training for calibration and the golden set; ``auto``: 300, at
-            most a fifth of all.
+        held_out: inputs kept from training for calibration and the golden set; ``auto``: 300,
+            or a thirtieth of many more, at most a fifth of all.
         density_share: share of the held-out inputs on which the fused density is fitted; the
             others calibrate, so that the guarantee holds exactly.
         test: inputs kept for the test where the source brings no test set of its own; ``auto``:
@@ -144,7 +175,7 @@ class ModelConfig:
     channels_per_class: Count = 3
     num_channels: CountOrZero = 0
     latent_dim: Count = 8
-    filters: Count = 16
+    filters: AutoCount = AUTO
     features: Count = 256
     embedding_dim: Count = 16
     decoder_hidden: Count = 256
@@ -229,8 +260,9 @@ class ObjectiveConfig:
         usage: weight of the usage reward at the start.
         usage_fade: shares of the run between which it fades to zero.
         usage_momentum: of the moving average of the mean responsibilities; 0 for the batch alone.
-        channel_agreement: weight of the mutual information between views on channels.
-        label_agreement: weight of the same through the label map, once ramped in.
+        channel_agreement: weight of the mutual information between views on channels; ``auto``:
+            0 for vectors, which have no second view.
+        label_agreement: weight of the same through the label map, once ramped in; ``auto`` too.
         label_agreement_ramp: shares of the run between which it is ramped in.
         pseudo_label: weight of the second view's confident labels as targets, once ramped in.
         pseudo_label_ramp: shares of the run between which it is ramped in.
@@ -246,24 +278,24 @@ class ObjectiveConfig:
     reconstruction: Weight = 8.0
     routing: Literal["expectation", "gumbel", "gumbel_st"] = "expectation"
     gumbel_temperature: tuple[Positive, Positive] = (1.0, 0.5)
-    top_channels: Count = 5
-    decoded: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    second_view: Literal["learning", "target"] = "learning"
+    top_channels: AutoCount = AUTO
+    decoded: AutoPositive = AUTO
+    second_view: Literal["auto", "learning", "target"] = "auto"
     kl_form: Literal["routed", "all"] = "routed"
     kl_warmup: Share = 0.3
     supervised: Weight = 1.0
-    supervised_ramp: tuple[Share, Share] = (0.1, 0.4)
+    supervised_ramp: AutoRamp = AUTO_RAMP
     usage: Weight = 1.0
-    usage_fade: tuple[Share, Share] = (0.3, 0.7)
+    usage_fade: AutoRamp = AUTO_RAMP
     usage_momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    channel_agreement: Weight = 1.0
-    label_agreement: Weight = 2.0
-    label_agreement_ramp: tuple[Share, Share] = (0.3, 0.6)
-    pseudo_label: Weight = 0.0
+    channel_agreement: AutoWeight = AUTO
+    label_agreement: AutoWeight = AUTO
+    label_agreement_ramp: AutoRamp = AUTO_RAMP
+    pseudo_label: AutoWeight = AUTO
     pseudo_label_ramp: tuple[Share, Share] = (0.1, 0.3)
     pseudo_label_threshold: OpenShare = 0.95
     alpha0: Positive = 0.02
-    fit_alpha0: Positive = 0.02
+    fit_alpha0: AutoPositive = AUTO
     count_decay: Share = 0.98
     options: OptionsConfig = field(default_factory=OptionsConfig)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
@@ -302,7 +334,7 @@ class FitConfig:
         epochs: passes over the unlabelled inputs; ``auto``: by their number.
         batch: unlabelled inputs in one step.
         labelled_batch: labelled inputs in one step, drawn with replacement.
-        peak_lr: highest learning rate of the one-cycle schedule.
+        peak_lr: highest learning rate of the one-cycle schedule; ``auto``: by the kind of data.
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
         threads: torch threads of each rank (0: as many as there are free cores).
@@ -317,8 +349,8 @@ class FitConfig:
     __pydantic_config__ = _FORBID_EXTRA
     epochs: AutoCount = AUTO
     batch: Count = 128
-    labelled_batch: Count = 64
-    peak_lr: Positive = 4e-3
+    labelled_batch: AutoCount = AUTO
+    peak_lr: AutoPositive = AUTO
     weight_decay: Weight = 1e-3
     clip: Positive = 5.0
     threads: CountOrZero = 0

@@ -4,7 +4,9 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from training.config import RunConfig
 from training.curriculum import logit_bias
 from training.data import Dataset
 from training.machine import machine_for, set_up
+from training.objective import batch_usage
 from training.ranks import (
     average_gradients,
     averaged,
@@ -38,7 +41,7 @@ def fit(
     checkpoint: Path | None = None,
     *,
     start: FitState | None = None,
-    on_epoch: Callable[[], None] | None = None,
+    on_epoch: Callable[[FitState], None] | None = None,
     quiet: bool = False,
 ) -> FitState:
     """Fit the network; continue from ``checkpoint`` where it exists.
@@ -48,7 +51,7 @@ def fit(
         config: the run.
         checkpoint: file that is written now and then, and read first; None for none.
         start: a state to continue from; None for a new one.
-        on_epoch: called after every epoch.
+        on_epoch: called after every epoch with the state, which it must not change.
         quiet: no progress bar.
 
     Where several ranks train together, all call this alike; the first alone writes and talks.
@@ -68,7 +71,7 @@ def fit(
         if checkpoint is not None and checkpoint.is_file():
             read_checkpoint(checkpoint, state)
         require_same(digest(state), "state at the start")
-        tensors = _tensors(dataset, machine.device)
+        tensors = tensors_of(dataset, machine.device)
         _fit_epochs(state, tensors, config, checkpoint, on_epoch, quiet=quiet or not is_first())
         state.counts, state.usage = state.counts.cpu(), state.usage.cpu()
     return state
@@ -86,7 +89,7 @@ def _fit_epochs(
     tensors: Tensors,
     config: RunConfig,
     checkpoint: Path | None,
-    on_epoch: Callable[[], None] | None,
+    on_epoch: Callable[[FitState], None] | None,
     *,
     quiet: bool,
 ) -> None:
@@ -103,14 +106,15 @@ def _fit_epochs(
                 write_checkpoint(checkpoint, state)
                 written = time.monotonic()
             if on_epoch is not None:
-                on_epoch()
+                on_epoch(state)
 
 
 def _shown(record: EpochRecord) -> dict[str, str]:
     return {"loss": f"{record.loss:.2f}", "channels": f"{record.effective_channels:.1f}"}
 
 
-def _tensors(dataset: Dataset, device: torch.device) -> Tensors:
+def tensors_of(dataset: Dataset, device: torch.device) -> Tensors:
+    """What the fit uses of the data, on the device."""
     return Tensors(
         torch.from_numpy(dataset.unlabelled).to(device),
         torch.from_numpy(dataset.labelled.x).to(device),
@@ -138,11 +142,14 @@ def _fit_epoch(state: FitState, tensors: Tensors, config: RunConfig, epoch: int)
     torch.manual_seed(config.seed * 100_003 + epoch)
     state.network.train()
     bias = _logit_bias(state, config)
-    steps = [
-        _step(state, Batch(x, tensors, progress, bias), config)
-        for x, progress in _batches(tensors.unlabelled, config, epoch)
-    ]
-    record = _record(epoch, steps)
+    started, usage, steps = time.perf_counter(), torch.zeros_like(state.usage), []
+    for x, progress in batches(tensors.unlabelled, config, epoch):
+        past = state.usage
+        steps.append(step(state, Batch(x, tensors, progress, bias), config))
+        usage += batch_usage(state.usage, past, config.objective.usage_momentum)
+    shares = tuple((usage / usage.sum()).tolist())
+    seconds = time.perf_counter() - started
+    record = replace(_record(epoch, steps), usage=shares, seconds=seconds)
     state.epoch = epoch + 1
     state.history.append(record)
     return record
@@ -165,12 +172,12 @@ def _record(epoch: int, steps: Sequence[Mapping[str, Tensor]]) -> EpochRecord:
     """
     values = {n: averaged(torch.stack([s[n] for s in steps])).tolist() for n in steps[0]}
     _require_finite(values, epoch)
-    means = {name: float(np.mean(column)) for name, column in values.items()}
+    means: dict[str, Any] = {name: float(np.mean(column)) for name, column in values.items()}
     effective = math.exp(means.pop("usage_entropy"))
     return EpochRecord(epoch=epoch, effective_channels=effective, **means)
 
 
-def _batches(x: Tensor, config: RunConfig, epoch: int) -> Iterator[tuple[Tensor, float]]:
+def batches(x: Tensor, config: RunConfig, epoch: int) -> Iterator[tuple[Tensor, float]]:
     """This rank's share of the batches of one epoch, and the progress of the run at each.
 
     Progress is in [0, 1).
@@ -183,7 +190,7 @@ def _batches(x: Tensor, config: RunConfig, epoch: int) -> Iterator[tuple[Tensor,
         yield x[own_part(index)], (epoch + step / steps) / config.fit.epochs
 
 
-def _step(state: FitState, batch: Batch, config: RunConfig) -> dict[str, Tensor]:
+def step(state: FitState, batch: Batch, config: RunConfig) -> dict[str, Tensor]:
     """One step of the optimiser; the loss and every term by name."""
     set_learning_rate(state.optimizer, one_cycle(batch.progress, config.fit.peak_lr))
     terms = compute_terms(state, batch, config)

@@ -187,6 +187,17 @@ def moved_usage(past: Tensor, responsibilities: Tensor, momentum: float) -> Tens
     return momentum * past.detach() + (1.0 - momentum) * responsibilities.mean(dim=0)
 
 
+def batch_usage(usage: Tensor, past: Tensor, momentum: float) -> Tensor:
+    """Mean responsibilities of the batch that moved the sum from ``past`` to ``usage``, (K,).
+
+    Args:
+        usage: the moving sum after the batch, (K,).
+        past: before it, (K,).
+        momentum: share of the past, in [0, 1).
+    """
+    return (usage - momentum * past) / (1.0 - momentum)
+
+
 def usage_entropy(usage: Tensor) -> Tensor:
     """H of mean responsibilities (K,) in nats; exp of it is the effective number of channels."""
     return -(usage * (usage + _TINY).log()).sum()

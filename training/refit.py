@@ -36,7 +36,7 @@ def refit(
     parent: Bundle,
     corrections: Sequence[Correction],
     *,
-    on_epoch: Callable[[], None] | None = None,
+    on_epoch: Callable[[FitState], None] | None = None,
     quiet: bool = False,
 ) -> BundleDraft:
     """Continue from the parent's weights on its data plus all corrections.
@@ -44,7 +44,7 @@ def refit(
     Args:
         parent: the bundle to start from; its configuration says where its data are.
         corrections: every correction that shall hold, the parent's own among them.
-        on_epoch: called after every epoch, such as to hold a lease.
+        on_epoch: called after every epoch with the state, such as to hold a lease.
         quiet: no progress bar.
 
     Raises:

@@ -173,7 +173,7 @@ def _maker(job: Job) -> Maker:
 
     def refit_all(parent: Bundle, corrections: Sequence[Correction]) -> BundleDraft:
         earlier = [correction_of(record) for record in job.store.applied()]
-        return refit(parent, [*earlier, *corrections], on_epoch=job.renew)
+        return refit(parent, [*earlier, *corrections], on_epoch=lambda _: job.renew())
 
     return refit_all
 

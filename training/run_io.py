@@ -69,8 +69,8 @@ def read_history(run: RunFolder) -> list[EpochRecord]:
     """
     try:
         records = json.loads(run.history.read_text(encoding="utf-8"))
-        return [EpochRecord(**record) for record in records]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
+        return [EpochRecord.from_json(record) for record in records]
+    except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{run.path.name}: expected the history of a run, got {error}") from None
 
 

@@ -1,6 +1,8 @@
 """The state of a fit: what the loop changes, and what a checkpoint holds."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +19,12 @@ class EpochRecord:
     """Means of the objective's terms over one epoch, in nats, and the effective channels.
 
     A term that is off is zero.
+
+    Attributes:
+        usage: mean responsibilities of every channel over the epoch's unlabelled views, K values
+            that sum to one; empty in a record that an older version wrote.
+        seconds: wall time of the epoch, 0 where an older version wrote the record; two runs of one
+            seed are equal without it.
     """
 
     epoch: int
@@ -35,6 +43,19 @@ class EpochRecord:
     contrastive: float = 0.0
     variance: float = 0.0
     discrepancy: float = 0.0
+    usage: tuple[float, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "EpochRecord":
+        """Read a record back.
+
+        Raises:
+            TypeError, ValueError: it is no record: a field is missing, unknown or of another kind.
+        """
+        fields = dict(values)
+        fields["usage"] = tuple(float(share) for share in fields.get("usage", ()))
+        return cls(**fields)
 
 
 @dataclass(slots=True)

@@ -197,7 +197,7 @@ def test_a_resumed_curriculum_opens_the_same_channels(
     path = tmp_path / "checkpoint"
     left = [3]
 
-    def stop() -> None:
+    def stop(_: FitState) -> None:
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt

@@ -135,7 +135,7 @@ def test_a_value_out_of_range_is_refused_by_name(override: str) -> None:
 def test_a_share_in_a_ramp_that_is_none_is_refused(override: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         load_config(None, [override])
-    assert caught.value.field == "objective.supervised_ramp.1"
+    assert caught.value.field == "objective.supervised_ramp"
 
 
 @pytest.mark.parametrize(

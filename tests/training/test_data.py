@@ -158,7 +158,7 @@ def test_npz_of_vectors_with_named_labels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
 def test_npz_of_vectors_are_raw_whatever_their_type(tmp_path: Path, dtype: type) -> None:
-    x = (np.random.default_rng(2).random((6, 4)) * 250).astype(dtype)
+    x: NDArray[np.generic] = (np.random.default_rng(2).random((6, 4)) * 250).astype(dtype)
     names = np.array(["w", "x", "y", "z"])
     source = load_source(npz(tmp_path, x=x, y=Y, features=names))
     np.testing.assert_array_equal(source.train.x, x.astype(np.float32))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rcmvae.errors import InvalidInput
 from tests.training.tiny import SETTINGS, set_flags
 from training.__main__ import main
-from training.config import AUTO, RunConfig, load_config, to_json
+from training.config import AUTO, RunConfig, is_auto, load_config, to_json
 from training.data import Dataset, Examples, Split, load_dataset
 from training.recipe import (
     IMAGES,
@@ -67,6 +67,15 @@ def test_nothing_stays_open_and_settling_again_changes_nothing(
     assert (config.data.held_out, config.data.test) == (300, 50)
 
 
+def test_a_ramp_is_left_open_by_the_word_and_given_by_two_shares() -> None:
+    open_ramp = load_config(None, ["objective.usage_fade=auto"])
+    assert is_auto(open_ramp.objective.usage_fade)
+    assert to_json(open_ramp)["objective"]["usage_fade"] == "auto"  # type: ignore[index, call-overload]
+    assert settled(open_ramp, dataset_of((1, 28, 28))).objective.usage_fade == (0.1, 0.3)
+    with pytest.raises(InvalidInput, match=r"objective\.usage_fade: expected auto, or two shares"):
+        load_config(None, ["objective.usage_fade=[0.2, 1.5]"])
+
+
 def test_vectors_get_no_augmentation_and_the_parts_that_suit_them() -> None:
     config = settled(RunConfig(), dataset_of((13,)))
     assert config.augment == replace(config.augment, rotation=0, scale=0, shear=0, shift=0)
@@ -84,10 +93,12 @@ def test_vectors_get_no_augmentation_and_the_parts_that_suit_them() -> None:
         ("augment.shift=0.5", 0.5),
         ("fit.epochs=120", 120),
         ("fit.epochs=7", 7),
+        ("fit.peak_lr=0.002", 0.002),
+        ("objective.label_agreement=0", 0.0),
         ("calibration.alpha=0.3", 0.3),
     ],
 )
-@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28)])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (13,)])
 def test_what_is_given_wins(shape: tuple[int, ...], override: str, expected: object) -> None:
     section, field = override.partition("=")[0].split(".")
     config = settled(load_config(None, [override]), dataset_of(shape))
@@ -143,7 +154,8 @@ def test_an_open_configuration_says_so_and_is_not_fitted() -> None:
 def test_filling_takes_open_fields_alone() -> None:
     config = load_config(None, ["fit.epochs=3"])
     source = replace(SMALL_IMAGES, fit=replace(SMALL_IMAGES.fit, epochs=9, batch=7))
-    assert filled(config, source).fit == config.fit
+    fit = filled(config, source).fit
+    assert (fit.epochs, fit.batch, fit.peak_lr) == (3, config.fit.batch, source.fit.peak_lr)
     assert config.augment.shear == AUTO
     assert filled(config, source).augment.shear == 0.2
 

@@ -27,7 +27,6 @@ from training.run_io import read_run
 SETTINGS = (
     "model.features=32",
     "model.decoder_hidden=32",
-    "fit.epochs=200",
     "fit.threads=1",
 )
 

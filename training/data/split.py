@@ -10,6 +10,9 @@ from training.config import AUTO, DataConfig
 from training.data.source import Source
 
 USUAL_HELD_OUT = 300
+USUAL_HELD_OUT_SHARE = 30
+"""Of large sets one in so many is held out: 2,000 of the 60,000 of MNIST."""
+
 USUAL_TEST = 597
 MIN_DENSITY = 5
 """One more than the scores that the fused density is fitted to."""
@@ -65,7 +68,8 @@ def split_source(source: Source, config: DataConfig, seed: int) -> Split:
 def sized(config: DataConfig, source: Source) -> DataConfig:
     """The configuration with the sizes that are ``auto`` chosen by the number of inputs."""
     count = len(source.train)
-    held_out = min(USUAL_HELD_OUT, count // 5) if config.held_out == AUTO else config.held_out
+    usual = min(max(USUAL_HELD_OUT, count // USUAL_HELD_OUT_SHARE), count // 5)
+    held_out = usual if config.held_out == AUTO else config.held_out
     usual_test = min(USUAL_TEST, count // 3) if source.test is None else 0
     test = usual_test if config.test == AUTO else config.test
     return replace(config, held_out=held_out, test=test)

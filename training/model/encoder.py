@@ -75,7 +75,7 @@ def conv_trunk(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:
     size = 2 * config.filters * sides[0] * sides[1]
     trunk = nn.Sequential(*blocks, nn.Flatten(), *_dense(size, config.features))
     # Channels last is what the convolutions of a CPU and of tensor cores compute in.
-    return trunk if small else trunk.to(memory_format=torch.channels_last)
+    return trunk if small else trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _small_blocks(channels: int, config: ModelConfig) -> tuple[list[nn.Module], int]:

@@ -1,0 +1,50 @@
+"""The options that name a run, and the configuration that follows from them."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from training.config import RunConfig, load_config
+from training.data import SHIPPED
+
+
+def add_run_options(parser: argparse.ArgumentParser, *, data: str, seeds: int) -> None:
+    """Data, labels, seeds, threads and settings."""
+    parser.add_argument(
+        "--data", default=data, help="a set that scikit-learn ships, or one in RCMVAE_DATA_DIR"
+    )
+    parser.add_argument("--labels", type=int, default=100, help="labelled examples in all")
+    parser.add_argument("--seeds", type=int, default=seeds, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, help="of torch; without it as fit.threads has it")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.FIELD=VALUE")
+
+
+def run_config(options: argparse.Namespace, more: Sequence[str] = ()) -> RunConfig:
+    """The defaults, then what the options say, then ``more``, then ``--set``."""
+    given = [f'data.source="{_source(options.data)}"', f"data.labels={options.labels}"]
+    if options.threads is not None:
+        given.append(f"fit.threads={options.threads}")
+    return load_config(None, [*given, *more, *options.set])
+
+
+def seeds_of(options: argparse.Namespace, most: int | None = None) -> range:
+    """The seeds asked for, or the first ``most`` of them.
+
+    Raises:
+        SystemExit: fewer than one.
+    """
+    if options.seeds < 1:
+        raise SystemExit(f"--seeds: expected at least 1, got {options.seeds}")
+    count = options.seeds if most is None else min(most, options.seeds)
+    return range(options.first_seed, options.first_seed + count)
+
+
+def _source(data: str) -> str:
+    if data in SHIPPED:
+        return data
+    folder = os.environ.get("RCMVAE_DATA_DIR")
+    if folder is None:
+        raise SystemExit("RCMVAE_DATA_DIR: expected the folder that holds mnist/, got nothing")
+    return str(Path(folder) / data)
