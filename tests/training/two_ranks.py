@@ -15,7 +15,7 @@ from training.fit import fit
 from training.objective import mutual_information
 from training.ranks import average_gradients, draw_apart, gathered, joined, own_part, rank
 
-SHORT = ("fit.epochs=40", "fit.checkpoint_epochs=4", "fit.checkpoint_seconds=1000")
+SHORT = ("fit.epochs=30", "fit.checkpoint_epochs=4", "fit.checkpoint_seconds=1000")
 
 
 def views(count: int = 8, width: int = 5) -> tuple[Tensor, Tensor]:
