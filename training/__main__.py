@@ -121,6 +121,8 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 def _train(options: argparse.Namespace) -> None:
     # torch takes seconds to import, and only some commands need it.
     from training.fit import fit  # noqa: PLC0415
+    from training.machine import machine_for  # noqa: PLC0415
+    from training.ranks import is_first, joined  # noqa: PLC0415
     from training.recipe import settled  # noqa: PLC0415
     from training.run_io import (  # noqa: PLC0415
         open_run,
@@ -132,11 +134,14 @@ def _train(options: argparse.Namespace) -> None:
     given = resumed(RunFolder(options.run), _config_of(options))
     dataset = load_dataset(given.data, given.seed)
     config = settled(given, dataset)
-    run = open_run(options.run, config)
-    record_split(run, dataset)
-    state = fit(dataset, config, run.checkpoint, quiet=options.quiet)
-    record_history(run, state)
-    print(f"trained {config.fit.epochs} epochs: {options.run}")
+    with joined(machine_for(config.fit).device):
+        if is_first():
+            record_split(open_run(options.run, config), dataset)
+        run = RunFolder(options.run)
+        state = fit(dataset, config, run.checkpoint, quiet=options.quiet)
+        if is_first():
+            record_history(run, state)
+            print(f"trained {config.fit.epochs} epochs: {options.run}")
 
 
 def _config_of(options: argparse.Namespace) -> RunConfig:

@@ -23,6 +23,7 @@ from training.objective import (
     usage_entropy,
     weights_at,
 )
+from training.ranks import gathered, rank_count
 from training.routing import Routing, route
 from training.state import FitState
 from training.terms.channel_prior import channel_kl, dirichlet_penalty
@@ -45,10 +46,10 @@ class Tensors:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step is made of.
+    """What one step is made of, on one rank.
 
     Attributes:
-        x: unlabelled inputs, (B, *shape).
+        x: this rank's share of the unlabelled inputs, (B, *shape).
         tensors: the data, for the labelled ones to draw from.
         progress: of the run, in [0, 1).
         logit_bias: what the curriculum adds to the channel logits, (K,); None for nothing.
@@ -86,7 +87,11 @@ class Seen:
 
 
 def compute_terms(state: FitState, batch: Batch, config: RunConfig) -> list[Term]:
-    """All terms for one batch; the label counts and the moving usage go along."""
+    """All terms for one batch; the label counts and the moving usage go along.
+
+    Means over inputs are over this rank's share. Agreement, usage and counts are statistics of the
+    batch: over the gathered one, so that they mean the same for any number of ranks.
+    """
     objective = config.objective
     weights = weights_at(batch.progress, objective)
     seen = see(state, batch, config)
@@ -101,9 +106,11 @@ def compute_terms(state: FitState, batch: Batch, config: RunConfig) -> list[Term
         embedding=_embedding(state, shown, routing, weights),
     )
     size = seen.x[0].numel()
-    counts = update_counts(state, seen.r_labelled.detach(), seen.label, config)
+    labelled, label = gathered(seen.r_labelled.detach()), gathered(seen.label)
+    counts = update_counts(state, labelled, label, config)
     tau = posterior_mean(counts, objective.fit_alpha0)
-    usage = update_usage(state, seen.r_first, objective.usage_momentum)
+    r_first, r_second = gathered(seen.r_first), gathered(seen.r_second)
+    usage = update_usage(state, r_first, objective.usage_momentum)
     return [
         Term("reconstruction", elbo.reconstruction / size, objective.reconstruction),
         Term("kl", elbo.kl / size, objective.reconstruction * weights.kl),
@@ -111,14 +118,14 @@ def compute_terms(state: FitState, batch: Batch, config: RunConfig) -> list[Term
         Term("usage_entropy", usage_entropy(usage), weights.sparsity - weights.usage),
         Term(
             "channel_agreement",
-            mutual_information(seen.r_first, seen.r_second),
+            mutual_information(r_first, r_second),
             -objective.channel_agreement,
         ),
         Term(
             "label_agreement",
             mutual_information(
-                label_assignment(seen.r_first, counts, objective.fit_alpha0),
-                label_assignment(seen.r_second, counts, objective.fit_alpha0),
+                label_assignment(r_first, counts, objective.fit_alpha0),
+                label_assignment(r_second, counts, objective.fit_alpha0),
             ),
             -weights.label_agreement,
         ),
@@ -140,7 +147,9 @@ def _pseudo_label_term(
 def see(state: FitState, batch: Batch, config: RunConfig) -> Seen:
     """Draw labelled inputs and views, and send those that learn through the encoder together."""
     tensors, size = batch.tensors, len(batch.x)
-    pick = torch.randint(len(tensors.labelled_y), (config.fit.labelled_batch,))
+    share = config.fit.labelled_batch // rank_count()
+    labels = len(tensors.labelled_y)
+    pick = torch.randint(labels, (share,), device=tensors.labelled_y.device)
     learning = config.objective.second_view == "learning"
     unlabelled = [batch.x, batch.x] if learning else [batch.x]
     shown = views(torch.cat([*unlabelled, tensors.labelled_x[pick]]), config.augment)
@@ -196,12 +205,16 @@ def _embedding(
 def optional_terms(
     state: FitState, seen: Seen, elbo: Elbo, objective: ObjectiveConfig
 ) -> list[Term]:
-    """The terms of ``objective.options`` whose weight is not zero; no other is computed."""
+    """The terms of ``objective.options`` whose weight is not zero; no other is computed.
+
+    Those that compare inputs of the batch with each other do so over the gathered batch.
+    """
     options, network = objective.options, state.network
 
     def contrastive() -> Tensor:
-        latent = mean_latent(seen.r_labelled, seen.mu_labelled)
-        return supervised_contrastive(latent, seen.label, options.contrastive_temperature)
+        latent = gathered(mean_latent(seen.r_labelled, seen.mu_labelled))
+        label = gathered(seen.label)
+        return supervised_contrastive(latent, label, options.contrastive_temperature)
 
     terms: dict[str, tuple[float, Callable[[], Tensor]]] = {
         "channel_kl": (options.channel_kl, lambda: channel_kl(seen.r_first, network.pi())),
@@ -217,10 +230,10 @@ def optional_terms(
         "contrastive": (options.contrastive, contrastive),
         "variance": (
             options.variance,
-            lambda: variance_penalty(mean_latent(seen.r_first, seen.first.mu)),
+            lambda: variance_penalty(gathered(mean_latent(seen.r_first, seen.first.mu))),
         ),
         # The most responsible channel is the first one of a routing.
-        "discrepancy": (options.discrepancy, lambda: discrepancy(elbo.z[:, 0])),
+        "discrepancy": (options.discrepancy, lambda: discrepancy(gathered(elbo.z[:, 0]))),
     }
     return [Term(name, value(), weight) for name, (weight, value) in terms.items() if weight]
 

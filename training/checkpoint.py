@@ -109,13 +109,23 @@ def _optimizer_tensors(state: FitState) -> dict[str, Tensor]:
 
 
 def _restore(state: FitState, tensors: dict[str, Tensor]) -> None:
-    state.counts, state.usage = tensors.pop(_COUNTS), tensors.pop(_USAGE)
+    state.counts = tensors.pop(_COUNTS).to(state.counts.device)
+    state.usage = tensors.pop(_USAGE).to(state.usage.device)
     network = {n.removeprefix(_NETWORK): t for n, t in tensors.items() if n.startswith(_NETWORK)}
     state.network.load_state_dict(network)
+    parameters = list(state.network.parameters())
     per_parameter: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith(_OPTIMIZER):
             index, key = name.removeprefix(_OPTIMIZER).split("/")
-            per_parameter.setdefault(int(index), {})[key] = tensor
+            value = _laid_out(tensor, parameters[int(index)])
+            per_parameter.setdefault(int(index), {})[key] = value
     groups = state.optimizer.state_dict()["param_groups"]
     state.optimizer.load_state_dict({"state": per_parameter, "param_groups": groups})
+
+
+def _laid_out(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """In the memory format of the parameter that it belongs to: two formats in a step are slow."""
+    if tensor.shape != parameter.shape:
+        return tensor
+    return torch.empty_like(parameter, requires_grad=False).copy_(tensor)

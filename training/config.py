@@ -337,8 +337,13 @@ class FitConfig:
         peak_lr: highest learning rate of the one-cycle schedule; ``auto``: by the kind of data.
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
-        threads: torch threads (0: as many as there are free cores).
-        checkpoint_epochs: epochs between two checkpoints.
+        threads: torch threads of each rank (0: as many as there are free cores).
+        device: ``cpu`` or ``cuda``; ``auto``: CUDA where there is some.
+        precision: of encoder and decoder; ``auto``: ``bfloat16`` where the device multiplies in it
+            itself, ``float32`` elsewhere.
+        compile: whether encoder and decoder go through torch.compile; ``auto``: on CUDA.
+        checkpoint_epochs: most epochs between two checkpoints.
+        checkpoint_seconds: the end of an epoch also writes one when the last is as old as this.
     """
 
     __pydantic_config__ = _FORBID_EXTRA
@@ -349,7 +354,11 @@ class FitConfig:
     weight_decay: Weight = 1e-3
     clip: Positive = 5.0
     threads: CountOrZero = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: Literal["auto", True, False] = "auto"
     checkpoint_epochs: Count = 20
+    checkpoint_seconds: Weight = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,17 @@ from training.checkpoint import read_checkpoint, write_checkpoint
 from training.config import RunConfig
 from training.curriculum import logit_bias
 from training.data import Dataset
+from training.machine import machine_for, set_up
 from training.objective import batch_usage
+from training.ranks import (
+    average_gradients,
+    averaged,
+    draw_apart,
+    is_first,
+    own_part,
+    require_divisible,
+    require_same,
+)
 from training.state import EpochRecord, FitState, new_state
 from training.terms.term import combine
 from training.threads import thread_count
@@ -44,43 +54,87 @@ def fit(
         on_epoch: called after every epoch with the state, which it must not change.
         quiet: no progress bar.
 
+    Where several ranks train together, all call this alike; the first alone writes and talks.
+
     Raises:
         Diverged: the loss is not finite; names the epoch and the terms.
+        InvalidInput: CUDA is asked for where there is none, or the ranks cannot share a batch.
+        DataError: the checkpoint is damaged, or the ranks do not see the same one.
     """
+    require_divisible("fit.batch", config.fit.batch)
+    require_divisible("fit.labelled_batch", config.fit.labelled_batch)
     torch.set_num_threads(thread_count(config.fit.threads))
+    machine = machine_for(config.fit)
     state = start if start is not None else new_state(dataset, config)
-    if checkpoint is not None and checkpoint.is_file():
-        read_checkpoint(checkpoint, state)
-    tensors = _tensors(dataset)
+    with set_up(state.network, machine):
+        state.counts, state.usage = state.counts.to(machine.device), state.usage.to(machine.device)
+        if checkpoint is not None and checkpoint.is_file():
+            read_checkpoint(checkpoint, state)
+        require_same(digest(state), "state at the start")
+        tensors = tensors_of(dataset, machine.device)
+        _fit_epochs(state, tensors, config, checkpoint, on_epoch, quiet=quiet or not is_first())
+        state.counts, state.usage = state.counts.cpu(), state.usage.cpu()
+    return state
+
+
+def digest(state: FitState) -> Tensor:
+    """Numbers that differ where states do, (3,) float64."""
+    weights = sum(parameter.detach().double().sum() for parameter in state.network.parameters())
+    done = torch.tensor(float(state.epoch), device=state.counts.device)
+    return torch.stack([done, torch.as_tensor(weights), state.counts.double().sum()]).double()
+
+
+def _fit_epochs(
+    state: FitState,
+    tensors: Tensors,
+    config: RunConfig,
+    checkpoint: Path | None,
+    on_epoch: Callable[[FitState], None] | None,
+    *,
+    quiet: bool,
+) -> None:
     epochs = range(state.epoch, config.fit.epochs)
+    written = time.monotonic()
     # A terminal is redrawn often; a log gets a line now and then.
     pause = 0.2 if sys.stderr.isatty() else 10.0
     with tqdm(epochs, desc="fit", unit="epoch", disable=quiet, mininterval=pause) as bar:
         for epoch in bar:
             record = _fit_epoch(state, tensors, config, epoch)
             bar.set_postfix(_shown(record), refresh=False)
-            if checkpoint is not None and _is_due(epoch, config):
+            age = time.monotonic() - written
+            if checkpoint is not None and is_first() and is_due(epoch, age, config):
                 write_checkpoint(checkpoint, state)
+                written = time.monotonic()
             if on_epoch is not None:
                 on_epoch(state)
-    return state
 
 
 def _shown(record: EpochRecord) -> dict[str, str]:
     return {"loss": f"{record.loss:.2f}", "channels": f"{record.effective_channels:.1f}"}
 
 
-def _tensors(dataset: Dataset) -> Tensors:
+def tensors_of(dataset: Dataset, device: torch.device) -> Tensors:
+    """What the fit uses of the data, on the device."""
     return Tensors(
-        torch.from_numpy(dataset.unlabelled),
-        torch.from_numpy(dataset.labelled.x),
-        torch.from_numpy(dataset.labelled.y),
+        torch.from_numpy(dataset.unlabelled).to(device),
+        torch.from_numpy(dataset.labelled.x).to(device),
+        torch.from_numpy(dataset.labelled.y).to(device),
     )
 
 
-def _is_due(epoch: int, config: RunConfig) -> bool:
+def is_due(epoch: int, age: float, config: RunConfig) -> bool:
+    """Whether the end of an epoch is the time for a checkpoint.
+
+    Which ones are written has no say in the result: a resumed epoch is the same from any of them.
+
+    Args:
+        epoch: that has ended, from 0.
+        age: seconds since the last checkpoint, or since the start.
+        config: the run.
+    """
     done = epoch + 1
-    return done % config.fit.checkpoint_epochs == 0 or done == config.fit.epochs
+    in_turn = done % config.fit.checkpoint_epochs == 0 or done == config.fit.epochs
+    return in_turn or age >= config.fit.checkpoint_seconds
 
 
 def _fit_epoch(state: FitState, tensors: Tensors, config: RunConfig, epoch: int) -> EpochRecord:
@@ -89,9 +143,9 @@ def _fit_epoch(state: FitState, tensors: Tensors, config: RunConfig, epoch: int)
     state.network.train()
     bias = _logit_bias(state, config)
     started, usage, steps = time.perf_counter(), torch.zeros_like(state.usage), []
-    for x, progress in _batches(tensors.unlabelled, config, epoch):
+    for x, progress in batches(tensors.unlabelled, config, epoch):
         past = state.usage
-        steps.append(_step(state, Batch(x, tensors, progress, bias), config))
+        steps.append(step(state, Batch(x, tensors, progress, bias), config))
         usage += batch_usage(state.usage, past, config.objective.usage_momentum)
     shares = tuple((usage / usage.sum()).tolist())
     seconds = time.perf_counter() - started
@@ -107,47 +161,56 @@ def _logit_bias(state: FitState, config: RunConfig) -> Tensor | None:
     if not curriculum.start:
         return None
     losses = [record.reconstruction for record in state.history]
-    return logit_bias(losses, state.network.num_channels, config.fit.epochs, curriculum)
+    bias = logit_bias(losses, state.network.num_channels, config.fit.epochs, curriculum)
+    return bias.to(state.counts.device)
 
 
-def _record(epoch: int, steps: Sequence[Mapping[str, float]]) -> EpochRecord:
-    """Means over the steps of an epoch."""
-    means: dict[str, Any] = {
-        name: float(np.mean([step[name] for step in steps])) for name in steps[0]
-    }
+def _record(epoch: int, steps: Sequence[Mapping[str, Tensor]]) -> EpochRecord:
+    """Means over the steps of an epoch, and over the ranks.
+
+    The values leave the device once an epoch: to wait for them at every step would idle it.
+    """
+    values = {n: averaged(torch.stack([s[n] for s in steps])).tolist() for n in steps[0]}
+    _require_finite(values, epoch)
+    means: dict[str, Any] = {name: float(np.mean(column)) for name, column in values.items()}
     effective = math.exp(means.pop("usage_entropy"))
     return EpochRecord(epoch=epoch, effective_channels=effective, **means)
 
 
-def _batches(x: Tensor, config: RunConfig, epoch: int) -> Iterator[tuple[Tensor, float]]:
-    """Batches of one epoch, and the progress of the run in [0, 1) at each."""
-    order = torch.randperm(len(x))
+def batches(x: Tensor, config: RunConfig, epoch: int) -> Iterator[tuple[Tensor, float]]:
+    """This rank's share of the batches of one epoch, and the progress of the run at each.
+
+    Progress is in [0, 1).
+    """
+    order = torch.randperm(len(x)).to(x.device)
+    draw_apart()
     steps = max(1, len(x) // config.fit.batch)
     for step in range(steps):
         index = order[step * config.fit.batch : (step + 1) * config.fit.batch]
-        yield x[index], (epoch + step / steps) / config.fit.epochs
+        yield x[own_part(index)], (epoch + step / steps) / config.fit.epochs
 
 
-def _step(state: FitState, batch: Batch, config: RunConfig) -> dict[str, float]:
+def step(state: FitState, batch: Batch, config: RunConfig) -> dict[str, Tensor]:
     """One step of the optimiser; the loss and every term by name."""
     set_learning_rate(state.optimizer, one_cycle(batch.progress, config.fit.peak_lr))
     terms = compute_terms(state, batch, config)
     loss = combine(terms)
-    values = {"loss": loss.item(), **{term.name: term.value.item() for term in terms}}
-    _require_finite(values, batch.progress * config.fit.epochs)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    average_gradients(state.network.parameters())
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.fit.clip)
     state.optimizer.step()
-    return values
+    return {"loss": loss.detach(), **{term.name: term.value.detach() for term in terms}}
 
 
-def _require_finite(values: Mapping[str, float], epoch: float) -> None:
-    """Stop before a step spoils the weights: the last checkpoint stays good."""
-    if not math.isfinite(values["loss"]):
-        shown = ", ".join(f"{name}={value:.4g}" for name, value in values.items())
+def _require_finite(values: Mapping[str, Sequence[float]], epoch: int) -> None:
+    """Stop before an epoch with a spoilt step is kept: the last checkpoint stays good."""
+    losses = values["loss"]
+    spoilt = next((step for step, loss in enumerate(losses) if not math.isfinite(loss)), None)
+    if spoilt is not None:
+        shown = ", ".join(f"{name}={column[spoilt]:.4g}" for name, column in values.items())
         raise Diverged(
-            f"epoch {epoch:.2f}: expected a finite loss, got {shown}; "
+            f"epoch {epoch + spoilt / len(losses):.2f}: expected a finite loss, got {shown}; "
             "check the inputs for NaN, or lower fit.peak_lr"
         )
 

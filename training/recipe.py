@@ -83,6 +83,9 @@ Without a second view agreement only rewards sure assignments, right or wrong, a
 held-out rows (docs/decisions/0006-vectors.md).
 """
 
+_BY_THE_MACHINE = ("fit.device", "fit.precision", "fit.compile")
+"""Decided at every start (training/machine.py): a run or a refit may go on on another machine."""
+
 _BUDGET_INPUTS = 900
 _IMAGE_STEPS = 840
 _VECTOR_STEPS = 300
@@ -136,7 +139,7 @@ def filled(config: _Tree, source: _Tree) -> _Tree:
 
 
 def require_settled(config: RunConfig) -> None:
-    """Refuse a configuration that still leaves something open.
+    """Refuse a configuration that still leaves something open, but for what the machine decides.
 
     Raises:
         InvalidInput: names the first field that is ``auto``.
@@ -145,6 +148,8 @@ def require_settled(config: RunConfig) -> None:
 
 
 def _require_no_auto(node: object, path: str) -> None:
+    if path in _BY_THE_MACHINE:
+        return
     if is_dataclass(node):
         for field in fields(node):
             _require_no_auto(getattr(node, field.name), f"{path}.{field.name}".removeprefix("."))

@@ -6,6 +6,8 @@ the threads of one operator wait for each other.
 
 import os
 
+from training.ranks import local_count
+
 
 def free_cores() -> int:
     """Cores this process may use, less those that were busy over the last minute; at least 1."""
@@ -14,5 +16,5 @@ def free_cores() -> int:
 
 
 def thread_count(configured: int) -> int:
-    """The configured number of threads, or the free cores where it is 0."""
-    return configured or free_cores()
+    """The configured number of threads, or this rank's share of the free cores where it is 0."""
+    return configured or max(1, free_cores() // local_count())
