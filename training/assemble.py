@@ -84,7 +84,7 @@ def assemble(
             CHANNELS: write_channels(channel_affinity(stream), label_map.exchange),
             GOLDEN: write_golden(dataset.density, dataset.calibration),
             LATENT_MAP: _reference_points(graphs, dataset),
-            WEIGHTS: bytes(save(network.state_dict())),
+            WEIGHTS: write_weights(network),
         },
         temperature=temperature,
     )
@@ -113,6 +113,11 @@ def build_label_map(
         alpha0=config.objective.alpha0,
         exchange=exchange if config.calibration.spread_labels else None,
     )
+
+
+def write_weights(network: RcmVae) -> bytes:
+    """Content of `weights.safetensors`, in the plain layout whatever the memory format."""
+    return bytes(save({name: part.contiguous() for name, part in network.state_dict().items()}))
 
 
 def prior_of(network: RcmVae) -> LatentPrior:

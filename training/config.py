@@ -283,7 +283,7 @@ class ObjectiveConfig:
     second_view: Literal["auto", "learning", "target"] = "auto"
     kl_form: Literal["routed", "all"] = "routed"
     kl_warmup: Share = 0.3
-    supervised: Weight = 1.0
+    supervised: AutoWeight = AUTO
     supervised_ramp: AutoRamp = AUTO_RAMP
     usage: Weight = 1.0
     usage_fade: AutoRamp = AUTO_RAMP
