@@ -30,7 +30,11 @@ def write_checkpoint(path: Path, state: FitState) -> None:
     history = json.dumps([asdict(record) for record in state.history])
     content = save(
         {name: tensor.contiguous() for name, tensor in tensors.items()},
-        metadata={"epoch": str(state.epoch), "history": history},
+        metadata={
+            "epoch": str(state.epoch),
+            "attempt": str(state.attempt),
+            "history": history,
+        },
     )
     replace_file(path, content)
 
@@ -57,12 +61,12 @@ def read_checkpoint(path: Path, state: FitState) -> None:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         # A checkpoint of before it existed has none, and only a moving average needs it.
         tensors.setdefault(_USAGE, state.usage)
-        history = _read_history(metadata)
+        history, attempt = _read_history(metadata), int(metadata.get("attempt", "0"))
         _require_shapes(state, tensors)
         _restore(state, tensors)
     except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise DataError(f"{path.name}: expected a checkpoint of this run, got {error}") from None
-    state.epoch, state.history = len(history), history
+    state.epoch, state.history, state.attempt = len(history), history, attempt
 
 
 def _read_history(metadata: dict[str, str]) -> list[EpochRecord]:

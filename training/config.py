@@ -337,6 +337,9 @@ class FitConfig:
         peak_lr: highest learning rate of the one-cycle schedule; ``auto``: by the kind of data.
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
+        restarts: how often a fit in which labels share a channel may start anew, with other
+            weights and batches.
+        restart_at: share of the run after which that is looked at.
         threads: torch threads of each rank (0: as many as there are free cores).
         device: ``cpu`` or ``cuda``; ``auto``: CUDA where there is some.
         precision: of encoder and decoder; ``auto``: ``bfloat16`` where the device multiplies in it
@@ -353,6 +356,8 @@ class FitConfig:
     peak_lr: AutoPositive = AUTO
     weight_decay: Weight = 1e-3
     clip: Positive = 5.0
+    restarts: CountOrZero = 2
+    restart_at: OpenShare = 0.5
     threads: CountOrZero = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from training.ranks import (
     require_divisible,
     require_same,
 )
-from training.state import EpochRecord, FitState, new_state
+from training.restart import is_stuck, start_anew
+from training.state import EpochRecord, FitState, new_state, seed_of
 from training.terms.term import combine
 from training.threads import thread_count
 
@@ -50,7 +52,8 @@ def fit(
         dataset: what to fit on; neither its calibration nor its test part is touched.
         config: the run.
         checkpoint: file that is written now and then, and read first; None for none.
-        start: a state to continue from; None for a new one.
+        start: a state to continue from, which a restart would throw away, so that there is none;
+            None for a new one.
         on_epoch: called after every epoch with the state, which it must not change.
         quiet: no progress bar.
 
@@ -72,7 +75,9 @@ def fit(
             read_checkpoint(checkpoint, state)
         require_same(digest(state), "state at the start")
         tensors = tensors_of(dataset, machine.device)
-        _fit_epochs(state, tensors, config, checkpoint, on_epoch, quiet=quiet or not is_first())
+        go_on = partial(_fit_epochs, state, tensors, config, checkpoint, on_epoch)
+        while go_on(may_restart=start is None, quiet=quiet or not is_first()):
+            start_anew(state, dataset, config)
         state.counts, state.usage = state.counts.cpu(), state.usage.cpu()
     return state
 
@@ -91,14 +96,18 @@ def _fit_epochs(
     checkpoint: Path | None,
     on_epoch: Callable[[FitState], None] | None,
     *,
+    may_restart: bool,
     quiet: bool,
-) -> None:
+) -> bool:
+    """Go on to the last epoch; True where the fit is stuck and may start anew instead."""
     epochs = range(state.epoch, config.fit.epochs)
     written = time.monotonic()
     # A terminal is redrawn often; a log gets a line now and then.
     pause = 0.2 if sys.stderr.isatty() else 10.0
     with tqdm(epochs, desc="fit", unit="epoch", disable=quiet, mininterval=pause) as bar:
         for epoch in bar:
+            if may_restart and is_stuck(state, config):
+                return True
             record = _fit_epoch(state, tensors, config, epoch)
             bar.set_postfix(_shown(record), refresh=False)
             age = time.monotonic() - written
@@ -107,6 +116,7 @@ def _fit_epochs(
                 written = time.monotonic()
             if on_epoch is not None:
                 on_epoch(state)
+    return False
 
 
 def _shown(record: EpochRecord) -> dict[str, str]:
@@ -139,7 +149,7 @@ def is_due(epoch: int, age: float, config: RunConfig) -> bool:
 
 def _fit_epoch(state: FitState, tensors: Tensors, config: RunConfig, epoch: int) -> EpochRecord:
     # The generator depends on seed and epoch alone, so that a resumed run sees the same batches.
-    torch.manual_seed(config.seed * 100_003 + epoch)
+    torch.manual_seed(seed_of(config, state.attempt) * 100_003 + epoch)
     state.network.train()
     bias = _logit_bias(state, config)
     started, usage, steps = time.perf_counter(), torch.zeros_like(state.usage), []

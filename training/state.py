@@ -13,6 +13,9 @@ from training.model.network import RcmVae, channel_count
 from training.model.priors import VampPrior
 from training.recipe import require_settled
 
+# A prime, so that the attempts of neighbouring seeds do not meet.
+_ATTEMPT_SEEDS = 104_729
+
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
@@ -69,6 +72,7 @@ class FitState:
         usage: moving sum of the mean responsibilities, (K,).
         epoch: epochs done.
         history: one record for each of them.
+        attempt: restarts before this one (training/restart.py).
     """
 
     network: RcmVae
@@ -77,16 +81,22 @@ class FitState:
     usage: Tensor
     epoch: int
     history: list[EpochRecord]
+    attempt: int = 0
 
 
-def new_state(dataset: Dataset, config: RunConfig) -> FitState:
-    """A state before the first step; its weights depend on the seed alone.
+def seed_of(config: RunConfig, attempt: int) -> int:
+    """Seed of the weights and batches of one attempt; the split of the data stays."""
+    return config.seed + _ATTEMPT_SEEDS * attempt
+
+
+def new_state(dataset: Dataset, config: RunConfig, attempt: int = 0) -> FitState:
+    """A state before the first step; its weights depend on the seed and the attempt alone.
 
     Raises:
         InvalidInput: the configuration is not settled.
     """
     require_settled(config)
-    torch.manual_seed(config.seed)
+    torch.manual_seed(seed_of(config, attempt))
     num_channels = channel_count(config.model, len(dataset.held_labels))
     network = RcmVae(dataset.shape, config.model, num_channels, dataset.scaling)
     if isinstance(network.prior, VampPrior):
@@ -95,4 +105,4 @@ def new_state(dataset: Dataset, config: RunConfig) -> FitState:
         network.parameters(), lr=config.fit.peak_lr, weight_decay=config.fit.weight_decay
     )
     counts = torch.zeros(num_channels, len(dataset.labels))
-    return FitState(network, optimizer, counts, torch.zeros(num_channels), 0, [])
+    return FitState(network, optimizer, counts, torch.zeros(num_channels), 0, [], attempt)

@@ -18,6 +18,7 @@ SETTINGS = (
     "model.latent_dim=3",
     "model.decoder_hidden=32",
     "fit.epochs=3",
+    "fit.restarts=0",
     "fit.batch=64",
     "fit.labelled_batch=32",
     "calibration.count_views=2",

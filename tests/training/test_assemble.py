@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load as load_safetensors
 
-from rcmvae.bundle import Bundle, list_versions
+from rcmvae.bundle import Bundle, Lineage, list_versions
 from rcmvae.bundle.manifest import (
     CALIBRATION,
     DECODER,
@@ -25,10 +26,12 @@ from rcmvae.graph import Graphs
 from rcmvae.predictor import Predictor
 from tests.training.tiny import TinyRun, tiny_config, tiny_dataset
 from training.__main__ import main
-from training.assemble import build_label_map
-from training.config import from_json, to_json
-from training.data import NO_LABEL, Examples, label_ids
+from training.assemble import assemble, build_label_map
+from training.config import from_json, load_config, to_json
+from training.data import NO_LABEL, Examples, label_ids, load_dataset
 from training.encode import run_served
+from training.fit import fit
+from training.recipe import settled
 from training.run_io import read_run
 
 
@@ -170,3 +173,37 @@ def test_the_graphs_of_a_bundle_join_for_any_outputs(bundle: Bundle) -> None:
     graphs = Graphs(*(bundle.read(name) for name in (ENCODER, TAU, DECODER, SCORES)))
     logits, fused = run_served(graphs, ("logits", "fused"), tiny_dataset().test.x)
     assert (logits.shape, fused.shape) == ((100, 30), (100,))
+
+
+FEW_IMAGES = (
+    "data.labels=12",
+    "data.held_out=60",
+    "data.test=40",
+    "model.filters=8",
+    "model.features=32",
+    "model.latent_dim=2",
+    "model.decoder_hidden=16",
+    "fit.epochs=1",
+    "fit.batch=32",
+    "fit.threads=1",
+    "calibration.count_views=2",
+)
+
+
+def test_images_that_train_in_channels_last_make_a_bundle(tmp_path: Path) -> None:
+    """Their weights lie in another memory format, which safetensors does not take."""
+    rng = np.random.default_rng(0)
+    y = np.arange(240) % 3
+    x = rng.random((240, 1, 14, 14), dtype=np.float32) * (1.0 + y[:, None, None, None]) / 3.0
+    source = tmp_path / "images.npz"
+    np.savez(source, x=x, y=y)
+    given = load_config(None, (*FEW_IMAGES, f'data.source="{source}"'))
+    dataset = load_dataset(given.data, given.seed)
+    config = settled(given, dataset)
+    network = fit(dataset, config, quiet=True).network
+    weights = network.state_dict()["encoder.trunk.3.weight"]
+    assert not weights.is_contiguous(), "the case that this test is about"
+    draft = assemble(network, dataset, config, Lineage(method="fit"), label_ids(dataset))
+    assert draft.input.shape == (1, 14, 14)
+    for name, value in load_safetensors(draft.contents[WEIGHTS]).items():
+        torch.testing.assert_close(value, network.state_dict()[name])

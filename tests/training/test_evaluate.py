@@ -107,7 +107,7 @@ def test_a_run_is_read_back(tiny: TinyRun) -> None:
     config, dataset, state = read_run(tiny.run)
     assert config == tiny_config()
     assert dataset.sha256 == tiny_dataset().sha256
-    assert (state.epoch, len(read_history(tiny.run))) == (50, 50)
+    assert (state.epoch, len(read_history(tiny.run))) == (80, 80)
     assert read_history(tiny.run) == state.history
 
 
@@ -134,11 +134,11 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path, content: bytes | None
 def test_a_run_without_a_checkpoint_or_with_epochs_left_is_refused(
     tiny: TinyRun, tmp_path: Path
 ) -> None:
-    run = open_run(tmp_path / "run", tiny_config("fit.epochs=60"))
+    run = open_run(tmp_path / "run", tiny_config("fit.epochs=90"))
     with pytest.raises(DataError, match="run `train` first"):
         read_run(run)
     run.checkpoint.write_bytes(tiny.run.checkpoint.read_bytes())
-    with pytest.raises(DataError, match="expected 60 epochs, got 50"):
+    with pytest.raises(DataError, match="expected 90 epochs, got 80"):
         read_run(run)
 
 
@@ -155,6 +155,6 @@ def test_the_split_is_recorded(tiny: TinyRun) -> None:
 
 def test_history_is_json_with_one_record_per_epoch(tiny: TinyRun) -> None:
     records = json.loads(tiny.run.history.read_text())
-    assert [record["epoch"] for record in records] == list(range(50))
+    assert [record["epoch"] for record in records] == list(range(80))
     assert records[-1]["reconstruction"] < records[0]["reconstruction"]
     assert 1.0 <= records[-1]["effective_channels"] <= 30.0

@@ -39,7 +39,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_train_says_what_it_did_and_leaves_the_run(tiny: TinyRun) -> None:
-    assert tiny.trained == f"trained 50 epochs: {tiny.run.path}\n"
+    assert tiny.trained == f"trained 80 epochs: {tiny.run.path}\n"
     names = {path.name for path in tiny.run.path.iterdir()} - {"report.html"}
     assert names == {
         "config.json",

@@ -132,8 +132,8 @@ def test_the_summary_counts_what_the_evaluation_counts(tiny: TinyRun, page: str)
     assert sum(causes) == wrong
     for cause, count in zip(("map", "channel"), causes, strict=True):
         assert f"{cause}&#x27;s fault ({count})" in page
-    assert value_of(page, "fit.epochs") == "50"
-    assert re.fullmatch(r"\d+\.\d s, 50 epochs", value_of(page, "training time"))
+    assert value_of(page, "fit.epochs") == "80"
+    assert re.fullmatch(r"\d+\.\d s, 80 epochs", value_of(page, "training time"))
 
 
 def test_every_picture_has_an_alt_text_of_its_own(page: str) -> None:
