@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from itertools import count
-from typing import ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 from unittest.mock import patch
 
 import torch
@@ -66,14 +66,14 @@ class Way:
         threads: of torch.
         bfloat16: encoder and decoder in it.
         channels_last: memory format of the encoder's convolutions.
-        fused: AdamW as one kernel.
+        adamw: its ``foreach`` or ``fused`` form, or tensor by tensor, ``single``.
         compiled: encoder and decoder through torch.compile.
     """
 
     threads: int = 1
     bfloat16: bool = False
     channels_last: bool = True
-    fused: bool = False
+    adamw: Literal["foreach", "fused", "single"] = "foreach"
     compiled: bool = False
 
 
@@ -83,7 +83,8 @@ WAYS: Mapping[str, Way] = {
     "bfloat16": Way(bfloat16=True),
     "two threads, bfloat16": Way(threads=2, bfloat16=True),
     "channels first": Way(channels_last=False),
-    "fused AdamW": Way(fused=True),
+    "AdamW tensor by tensor": Way(adamw="single"),
+    "fused AdamW": Way(adamw="fused"),
     "compiled": Way(compiled=True),
 }
 REFERENCE = "one thread"
@@ -131,9 +132,8 @@ def stepping(
     if not way.channels_last:
         for parameter in state.network.encoder.trunk.parameters():
             parameter.data = parameter.data.contiguous()
-    if way.fused:
-        (group,) = state.optimizer.param_groups
-        group["fused"] = True
+    (group,) = state.optimizer.param_groups
+    group.update(foreach=way.adamw == "foreach", fused=way.adamw == "fused")
     tensors = tensors_of(dataset, cpu)
     shares = _endless(tensors.unlabelled, config)
 

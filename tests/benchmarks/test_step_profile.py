@@ -54,7 +54,7 @@ def test_the_parts_of_a_real_step_sum_to_one() -> None:
     assert "augmentation, backward" not in parts, "views carry no gradient"
 
 
-@pytest.mark.parametrize("way", [Way(channels_last=False), Way(fused=True)])
+@pytest.mark.parametrize("way", [Way(channels_last=False), Way(adamw="single"), Way(adamw="fused")])
 def test_another_way_takes_the_same_step(way: Way) -> None:
     ends = []
     for each in (Way(), way):
