@@ -23,6 +23,7 @@ from typing import Literal, ParamSpec, TypeVar
 from unittest.mock import patch
 
 import torch
+from pydantic import JsonValue
 from torch import Tensor
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = figures_of([{**shares, **way_figures(seconds)}])
     print_figures(figures)
     if options.json is not None:
-        run = {"run": to_json(config), "steps": steps}
+        run: dict[str, JsonValue] = {"run": to_json(config), "steps": steps}
         result = Result(origin.commit, origin.command, (config.seed,), run, figures)
         write_result(result, options.json)
     return 0
