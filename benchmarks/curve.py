@@ -102,13 +102,14 @@ def answers_in_training(
     tau = posterior_mean(counts, run.objective.alpha0)
     state.network.eval()
     with torch.no_grad():
-        inputs = torch.from_numpy(x)
+        # In the loop the network is where it trains.
+        inputs = torch.from_numpy(x).to(tau.device)
         parts: list[Tensor] = [
             (state.network.encode(inputs[rows]).logits.softmax(dim=1) @ tau).argmax(dim=1)
             for rows in chunks(len(x))
         ]
     state.network.train()
-    return np.asarray(torch.cat(parts).numpy(), dtype=np.int64)
+    return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
