@@ -31,7 +31,7 @@ from benchmarks.result import (
 )
 from benchmarks.run_options import add_run_options, run_config, seeds_of
 from rcmvae.label_map import LabelMap
-from training.assemble import build_label_map
+from training.assemble import DENSITY_INPUTS, build_label_map
 from training.config import RunConfig, to_json
 from training.data import label_ids, load_dataset
 from training.encode import encode, session_of
@@ -168,8 +168,9 @@ def measure(config: RunConfig, seed: int) -> dict[str, float]:
     started = time.perf_counter()
     state = fit(dataset, run, quiet=True)
     seconds = time.perf_counter() - started
-    label_map = build_label_map(state.network, dataset, run, label_ids(dataset))
     session = session_of(export_encoder(state.network))
+    stream = encode(session, dataset.unlabelled[:DENSITY_INPUTS])
+    label_map = build_label_map(state.network, dataset, run, label_ids(dataset), stream)
     held_out = (dataset.density, dataset.calibration)
     right = sum(
         _right(label_map, encode(session, part.x).responsibilities(), part.y) for part in held_out

@@ -43,7 +43,7 @@ def read_label_map(bundle: Bundle) -> LabelMap:
         contribution_labels=_tensor(arrays, "contribution_labels", np.int64, (len(ids),)),
         ids=ids,
         alpha0=calibration.alpha0,
-        exchange=_read_exchange(bundle),
+        resemblance=_read_resemblance(bundle),
     )
     _check_evidence(label_map)
     counts = _tensor(arrays, "counts", np.float64, (channels, labels))
@@ -52,15 +52,15 @@ def read_label_map(bundle: Bundle) -> LabelMap:
     return label_map
 
 
-def _read_exchange(bundle: Bundle) -> NDArray[np.float64] | None:
+def _read_resemblance(bundle: Bundle) -> NDArray[np.float64] | None:
     """What labels spread along; None where the bundle has none, as the older ones."""
     arrays, channels = bundle.arrays(CHANNELS), bundle.manifest.num_channels
-    if "exchange" not in arrays:
+    if "resemblance" not in arrays:
         return None
-    exchange = _tensor(arrays, "exchange", np.float64, (channels, channels))
-    if not (np.isfinite(exchange) & (exchange >= 0.0)).all():
-        raise _damage("exchange: expected finite values of at least 0, got others")
-    return exchange
+    resemblance = _tensor(arrays, "resemblance", np.float64, (channels, channels))
+    if not (np.isfinite(resemblance) & (resemblance >= 0.0)).all():
+        raise _damage("resemblance: expected finite values of at least 0, got others")
+    return resemblance
 
 
 def _read_ids(metadata: Mapping[str, str]) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ class LabelMap:
         contribution_labels: index of each example's label, int64 (n,).
         ids: where each example comes from, such as a feedback id; distinct.
         alpha0: Dirichlet floor per label, > 0; of a channel, C times as much.
-        exchange: mass that stronger views move from channel to channel, (K, K): along it labels
+        resemblance: how much channels look like each other, (K, K): along it labels
             spread to channels without evidence. None: every floor is even over the labels.
     """
 
@@ -35,7 +35,7 @@ class LabelMap:
     contribution_labels: NDArray[np.int64]
     ids: tuple[str, ...]
     alpha0: float
-    exchange: NDArray[np.float64] | None = None
+    resemblance: NDArray[np.float64] | None = None
 
     @property
     def num_channels(self) -> int:
@@ -58,7 +58,7 @@ class LabelMap:
     @property
     def floor(self) -> NDArray[np.float64]:
         """Dirichlet parameters before any evidence, (K, C), positive; rows sum to C alpha0."""
-        return floor_of(self.counts, self.alpha0, self.exchange)
+        return floor_of(self.counts, self.alpha0, self.resemblance)
 
     @property
     def tau(self) -> NDArray[np.float64]:
@@ -117,12 +117,12 @@ class LabelMap:
 
 
 def floor_of(
-    counts: NDArray[np.float64], alpha0: float, exchange: NDArray[np.float64] | None
+    counts: NDArray[np.float64], alpha0: float, resemblance: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
-    """The Dirichlet floor of counts (K, C): even, or spread along an exchange (K, K)."""
-    if exchange is None:
+    """The Dirichlet floor of counts (K, C): even, or spread along an resemblance (K, K)."""
+    if resemblance is None:
         return np.full_like(counts, alpha0)
-    return np.asarray(alpha0 * counts.shape[1] * spread_labels(exchange, counts))
+    return np.asarray(alpha0 * counts.shape[1] * spread_labels(resemblance, counts))
 
 
 def posterior_mean(
@@ -157,7 +157,7 @@ def leave_one_out(
         label_map: a map of n examples.
         responsibilities: r(x_i) of the same examples in the same order, (n, K).
     """
-    if label_map.exchange is None:
+    if label_map.resemblance is None:
         return _leave_one_out_even(label_map, responsibilities)
     # The floor follows the evidence, so that it is another one without the example.
     counts, predicted = label_map.counts, []
@@ -167,7 +167,7 @@ def leave_one_out(
     for own, label, r in rows:
         without = counts.copy()
         without[:, label] = np.maximum(without[:, label] - own, 0.0)
-        floor = floor_of(without, label_map.alpha0, label_map.exchange)
+        floor = floor_of(without, label_map.alpha0, label_map.resemblance)
         predicted.append(r @ posterior_mean(without, floor))
     return np.stack(predicted)
 

@@ -1,9 +1,9 @@
 """Label spreading over channels: what a channel without evidence is presumed to hold.
 
 Styles that no labelled example shows, such as a one with a foot, get channels of their own, and
-the map would have nothing to say of them. But a stronger view of such an input often lands in a
+the map would have nothing to say of them. But the inputs that look most like theirs often lie in a
 channel that labels do speak for. So a channel's Dirichlet floor is not spread evenly over the
-labels: a walk leaves the channel along that exchange and stops at channels with evidence, as in
+labels: a walk leaves the channel along that resemblance and stops at channels with evidence, as in
 `rcmvae.ownership`; the floor follows the labels at which it stops (an absorbing random walk, Zhu,
 Ghahramani and Lafferty 2003). The floor's mass stays alpha0 per label: it decides where there is
 no evidence and fades where there is, and a channel without evidence is still free.
@@ -22,18 +22,18 @@ _TINY = 1e-12
 
 
 def spread_labels(
-    exchange: NDArray[np.float64], counts: NDArray[np.float64]
+    resemblance: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Labels at which a walk from each channel stops, (K, C), positive, rows sum to one.
 
     A walk that dies before it stops says nothing: its share is even over the labels.
 
     Args:
-        exchange: non-negative mass that goes from channel to channel, (K, K); the diagonal is
+        resemblance: how much channels look like each other, non-negative, (K, K); the diagonal is
             ignored.
         counts: soft label counts s, (K, C), in examples.
     """
-    away = exchange - np.diag(np.diag(exchange))
+    away = resemblance - np.diag(np.diag(resemblance))
     step = SURVIVAL * away / np.maximum(away.sum(axis=1, keepdims=True), _TINY)
     evidence = counts.sum(axis=1, keepdims=True)
     # Of the walks at a channel, those that stop, by label: s_ky / (s_k + c).

@@ -35,10 +35,10 @@ from training.draft import (
     write_golden,
 )
 from training.encode import Encoded, encode, run_served, session_of
-from training.exchange import channel_exchange
 from training.export import export_decoder, export_encoder, measure_parity, require_parity
 from training.model.network import RcmVae
 from training.picture import draw_picture
+from training.resemblance import channel_resemblance
 
 REFERENCE_POINTS = 2000
 PARITY_INPUTS = 512
@@ -66,8 +66,8 @@ def assemble(
     decoder = export_decoder(network, config.model.latent_dim)
     parity = measure_parity(network, encoder, decoder, dataset.unlabelled[:PARITY_INPUTS])
     require_parity(parity, config.calibration.parity)
-    label_map = build_label_map(network, dataset, config, ids)
     stream = encode(session_of(encoder), dataset.unlabelled[:DENSITY_INPUTS])
+    label_map = build_label_map(network, dataset, config, ids, stream)
     graphs = _fit_graphs(encoder, decoder, stream, dataset, config, label_map, prior_of(network))
     temperature = _temperature(graphs.encoder, dataset.density, label_map)
     foundation = Foundation(
@@ -81,7 +81,7 @@ def assemble(
             ENCODER: graphs.encoder,
             DECODER: graphs.decoder,
             SCORES: graphs.scores,
-            CHANNELS: write_channels(channel_affinity(stream), label_map.exchange),
+            CHANNELS: write_channels(channel_affinity(stream), label_map.resemblance),
             GOLDEN: write_golden(dataset.density, dataset.calibration),
             LATENT_MAP: _reference_points(graphs, dataset),
             WEIGHTS: write_weights(network),
@@ -94,9 +94,18 @@ def assemble(
 
 
 def build_label_map(
-    network: RcmVae, dataset: Dataset, config: RunConfig, ids: tuple[str, ...]
+    network: RcmVae, dataset: Dataset, config: RunConfig, ids: tuple[str, ...], stream: Encoded
 ) -> LabelMap:
-    """Count the responsibilities of every labelled example, averaged over augmented views."""
+    """Count the responsibilities of every labelled example, averaged over augmented views.
+
+    Args:
+        network: fitted.
+        dataset: what it was fitted on.
+        config: of the run.
+        ids: of the labelled examples, in their order.
+        stream: the first unlabelled inputs, encoded: along them labels spread to channels
+            without evidence.
+    """
     generator = torch.random.get_rng_state()
     torch.manual_seed(config.seed)
     x = torch.from_numpy(dataset.labelled.x)
@@ -104,14 +113,17 @@ def build_label_map(
     with torch.no_grad():
         drawn = [network.eval().encode(view).logits.double().softmax(dim=1) for view in seen]
     torch.random.set_rng_state(generator)
-    exchange = channel_exchange(network, dataset.unlabelled, config)
+    resemblance = None
+    if config.calibration.spread_labels:
+        shown = dataset.scaled(dataset.unlabelled[: len(stream.logits)])
+        resemblance = channel_resemblance(shown, stream)
     return LabelMap(
         labels=dataset.labels,
         contributions=torch.stack(drawn).mean(dim=0).numpy(),
         contribution_labels=dataset.labelled.y,
         ids=ids,
         alpha0=config.objective.alpha0,
-        exchange=exchange if config.calibration.spread_labels else None,
+        resemblance=resemblance,
     )
 
 

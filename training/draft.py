@@ -126,10 +126,10 @@ def read_golden(content: bytes) -> Golden:
     return Golden(examples, arrays["fresh"].astype(np.bool_))
 
 
-def write_channels(affinity: NDArray[np.float64], exchange: NDArray[np.float64] | None) -> bytes:
-    """Content of `channels.safetensors`; without an exchange, labels do not spread."""
+def write_channels(affinity: NDArray[np.float64], resemblance: NDArray[np.float64] | None) -> bytes:
+    """Content of `channels.safetensors`; without an resemblance, labels do not spread."""
     arrays = {"affinity": affinity}
-    return write_tensors(arrays if exchange is None else arrays | {"exchange": exchange})
+    return write_tensors(arrays if resemblance is None else arrays | {"resemblance": resemblance})
 
 
 def read_affinity(content: bytes) -> NDArray[np.float64]:

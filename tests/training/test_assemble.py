@@ -29,7 +29,7 @@ from training.__main__ import main
 from training.assemble import assemble, build_label_map
 from training.config import from_json, load_config, to_json
 from training.data import NO_LABEL, Examples, label_ids, load_dataset
-from training.encode import run_served
+from training.encode import encode, run_served, session_of
 from training.fit import fit
 from training.recipe import settled
 from training.run_io import read_run
@@ -95,8 +95,9 @@ def test_label_counts_average_over_views_and_leave_the_generator_alone(tiny: Tin
     one = tiny_config("calibration.count_views=1")
     torch.manual_seed(7)
     before = torch.random.get_rng_state()
-    single = build_label_map(state.network, dataset, one, ids)
-    several = build_label_map(state.network, dataset, tiny_config(), ids)
+    stream = encode(session_of(tiny.bundle.read(ENCODER)), dataset.unlabelled)
+    single = build_label_map(state.network, dataset, one, ids, stream)
+    several = build_label_map(state.network, dataset, tiny_config(), ids, stream)
     assert torch.equal(torch.random.get_rng_state(), before)
     with torch.no_grad():
         clean = state.network.encode(torch.from_numpy(dataset.labelled.x)).logits
