@@ -210,7 +210,13 @@ def test_bundle_and_labels(client: AppClient, settings: Settings) -> None:
     bundle = client.get("/bundle").json()
     assert bundle["bundle_version"] == "v1"
     assert bundle["parent_version"] is None
-    assert bundle["input"] == {"shape": [2, 3], "dtype": "float32", "low": 0.0, "high": 1.0}
+    assert bundle["input"] == {
+        "shape": [2, 3],
+        "dtype": "float32",
+        "low": 0.0,
+        "high": 1.0,
+        "features": None,
+    }
     assert bundle["providers"] == ["CPUExecutionProvider"]
     assert bundle["alpha"] == {"default": 0.02, "smallest": pytest.approx(2 / 401)}
     labels = client.get("/labels").json()["labels"]
