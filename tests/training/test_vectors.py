@@ -182,7 +182,7 @@ def test_the_scaling_knows_the_inputs_of_the_fit_alone(dataset: Dataset, wine: P
 def test_a_report_of_vectors_has_all_its_pictures(wine: Path, tmp_path: Path) -> None:
     arguments = ["report", str(wine / "run"), "--models", str(wine / "models")]
     assert main([*arguments, "--pictures", str(tmp_path)]) == 0
-    assert len(list(tmp_path.glob("*.png"))) == 7
+    assert {path.stem for path in tmp_path.glob("*.png")} >= {"curves", "usage", "latents"}
 
 
 @pytest.mark.parametrize("prior", ["mixture", "vamp"])
