@@ -29,10 +29,10 @@ from benchmarks.result import (
     provenance,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config, seeds_of
+from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
 from rcmvae.label_map import LabelMap
 from training.assemble import DENSITY_INPUTS, build_label_map
-from training.config import RunConfig, to_json
+from training.config import RunConfig
 from training.data import label_ids, load_dataset
 from training.encode import encode, session_of
 from training.export import export_encoder
@@ -203,7 +203,7 @@ def _result(
     changes: dict[str, JsonValue] = {
         variant.name: list(variant.settings) for variant in VARIANTS if variant.name in runs
     }
-    config: dict[str, JsonValue] = {"run": to_json(_config(options, RECIPE)), "variants": changes}
+    config: dict[str, JsonValue] = {"run": shown(_config(options, RECIPE)), "variants": changes}
     return Result(origin.commit, origin.command, tuple(seeds), config, figures)
 
 

@@ -31,9 +31,9 @@ from benchmarks.result import (
     read_result,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config, seeds_of
+from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
 from benchmarks.seed_run import measure_seed
-from training.config import RunConfig, to_json
+from training.config import RunConfig
 
 QUICK_SEEDS = 2
 
@@ -107,7 +107,7 @@ def _result(
         commit=origin.commit,
         command=origin.command,
         seeds=tuple(seeds),
-        config={"run": to_json(config), "peers": settings},
+        config={"run": shown(config), "peers": settings},
         figures=figures_of(runs),
     )
 

@@ -3,9 +3,12 @@
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from training.config import RunConfig, load_config
+from pydantic import JsonValue
+
+from training.config import RunConfig, load_config, to_json
 from training.data import SHIPPED
 
 
@@ -27,6 +30,12 @@ def run_config(options: argparse.Namespace, more: Sequence[str] = ()) -> RunConf
     if options.threads is not None:
         given.append(f"fit.threads={options.threads}")
     return load_config(None, [*given, *more, *options.set])
+
+
+def shown(config: RunConfig) -> JsonValue:
+    """The configuration for a result: data by their name, as folders are those of one machine."""
+    name = Path(config.data.source).name
+    return to_json(replace(config, data=replace(config.data, source=name)))
 
 
 def seeds_of(options: argparse.Namespace, most: int | None = None) -> range:

@@ -39,9 +39,9 @@ from benchmarks.result import (
     provenance,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config
+from benchmarks.run_options import add_run_options, run_config, shown
 from training.batch import Batch
-from training.config import RunConfig, to_json
+from training.config import RunConfig
 from training.data import Dataset, load_dataset
 from training.fit import batches, tensors_of
 from training.machine import Machine, set_up
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = figures_of([{**shares, **way_figures(seconds)}])
     print_figures(figures)
     if options.json is not None:
-        run: dict[str, JsonValue] = {"run": to_json(config), "steps": steps}
+        run: dict[str, JsonValue] = {"run": shown(config), "steps": steps}
         result = Result(origin.commit, origin.command, (config.seed,), run, figures)
         write_result(result, options.json)
     return 0

@@ -31,9 +31,9 @@ from benchmarks.result import (
     provenance,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config, seeds_of
+from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
 from benchmarks.throughput import growth_figures, step_figures
-from training.config import RunConfig, to_json
+from training.config import RunConfig
 from training.data import load_dataset
 from training.recipe import settled
 
@@ -155,7 +155,7 @@ def _result(
         commit=origin.commit,
         command=origin.command,
         seeds=tuple(seeds),
-        config={"run": to_json(config), "plan": asdict(plan)},
+        config={"run": shown(config), "plan": asdict(plan)},
         figures=figures_of(runs),
         curves=tuple(asdict(curve) for curve in curves),
     )

@@ -15,6 +15,7 @@ from training.assemble import assemble
 from training.config import RunConfig, from_json
 from training.data import Dataset, Examples, label_ids, load_dataset
 from training.fit import fit
+from training.recipe import settled
 from training.relabel import Correction
 from training.state import FitState, new_state
 
@@ -24,8 +25,17 @@ WARM_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class WarmStart:
-    """A refit before its first step."""
+    """A refit before its first step.
 
+    Attributes:
+        original: configuration of the run that the parent comes from.
+        config: of the refit.
+        dataset: the parent's data with the corrections among the labels.
+        state: with the parent's weights.
+        ids: of the labelled examples.
+    """
+
+    original: RunConfig
     config: RunConfig
     dataset: Dataset
     state: FitState
@@ -64,20 +74,21 @@ def refit(
     )
     # The bundle carries the original configuration: the warm one would have the next refit draw
     # more labels from the data, and train for a share of a share of the epochs.
-    original = from_json(parent.manifest.configuration)
-    return assemble(state.network, start.dataset, original, lineage, start.ids)
+    return assemble(state.network, start.dataset, start.original, lineage, start.ids)
 
 
 def prepare(parent: Bundle, corrections: Sequence[Correction]) -> WarmStart:
     """The parent's data with the corrections among the labels, and its weights in a new state."""
-    original = from_json(parent.manifest.configuration)
-    base = load_dataset(original.data, original.seed)
+    given = from_json(parent.manifest.configuration)
+    base = load_dataset(given.data, given.seed)
+    # A bundle of before a setting existed leaves it open.
+    original = settled(given, base)
     dataset = with_corrections(base, parent.manifest.labels, corrections)
     config = _warm_config(original, len(dataset.labelled), parent.manifest.num_channels)
     state = new_state(dataset, config)
     _load_weights(parent, state)
     ids = (*label_ids(base), *(correction.feedback_id for correction in corrections))
-    return WarmStart(config, dataset, state, ids)
+    return WarmStart(original, config, dataset, state, ids)
 
 
 def _warm_config(original: RunConfig, labelled: int, num_channels: int) -> RunConfig:

@@ -26,8 +26,8 @@ def test_figures_are_shares_and_the_seed_decides_them() -> None:
     one, same, other = (measure(config, seed) for seed in (1, 1, 2))
     one.pop("fit_seconds"), same.pop("fit_seconds")
     assert one == same
-    assert 0.2 < one["held_out_accuracy"] <= 1.0
-    assert one["held_out_accuracy"] <= one["purity"] + 0.2
+    assert 0.2 < one["held_out_accuracy"] <= 1.0, "twice as good as chance after three epochs"
+    assert 0.1 <= one["purity"] <= 1.0
     assert other["held_out_accuracy"] != one["held_out_accuracy"]
 
 
