@@ -119,7 +119,7 @@ class LabelMap:
 def floor_of(
     counts: NDArray[np.float64], alpha0: float, resemblance: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
-    """The Dirichlet floor of counts (K, C): even, or spread along an resemblance (K, K)."""
+    """The Dirichlet floor of counts (K, C): even, or spread along a resemblance (K, K)."""
     if resemblance is None:
         return np.full_like(counts, alpha0)
     return np.asarray(alpha0 * counts.shape[1] * spread_labels(resemblance, counts))

@@ -127,7 +127,7 @@ def read_golden(content: bytes) -> Golden:
 
 
 def write_channels(affinity: NDArray[np.float64], resemblance: NDArray[np.float64] | None) -> bytes:
-    """Content of `channels.safetensors`; without an resemblance, labels do not spread."""
+    """Content of `channels.safetensors`; without a resemblance, labels do not spread."""
     arrays = {"affinity": affinity}
     return write_tensors(arrays if resemblance is None else arrays | {"resemblance": resemblance})
 

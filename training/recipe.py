@@ -54,14 +54,10 @@ SMALL_IMAGES = RunConfig(
 IMAGES = replace(
     SMALL_IMAGES,
     model=replace(SMALL_IMAGES.model, filters=32),
-    objective=ObjectiveConfig(
-        top_channels=3,
-        decoded=0.25,
-        second_view="target",
+    objective=replace(
+        SMALL_IMAGES.objective,
         supervised_ramp=(0.005, 0.03),
-        supervised=1.0,
         usage_fade=(0.1, 0.3),
-        channel_agreement=1.0,
         label_agreement=1.0,
         label_agreement_ramp=(0.03, 0.1),
         pseudo_label=1.0,
@@ -88,7 +84,14 @@ docs/decisions/0005-mnist-trials.md."""
 VECTORS = replace(
     SMALL_IMAGES,
     model=ModelConfig(encoder="mlp", likelihood="gaussian", sigma="pixel", filters=16),
-    objective=replace(SMALL_IMAGES.objective, channel_agreement=0.0, label_agreement=0.0),
+    objective=replace(
+        SMALL_IMAGES.objective,
+        top_channels=5,
+        decoded=1.0,
+        second_view="learning",
+        channel_agreement=0.0,
+        label_agreement=0.0,
+    ),
     augment=AugmentConfig(rotation=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0),
     fit=replace(SMALL_IMAGES.fit, peak_lr=1e-3),
 )
