@@ -157,31 +157,18 @@ def leave_one_out(
         label_map: a map of n examples.
         responsibilities: r(x_i) of the same examples in the same order, (n, K).
     """
-    if label_map.resemblance is None:
-        return _leave_one_out_even(label_map, responsibilities)
     # The floor follows the evidence, so that it is another one without the example.
-    counts, predicted = label_map.counts, []
+    counts = label_map.counts
+    predicted = np.empty((len(label_map.ids), len(label_map.labels)))
     rows = zip(
         label_map.contributions, label_map.contribution_labels, responsibilities, strict=True
     )
-    for own, label, r in rows:
+    for i, (own, label, r) in enumerate(rows):
         without = counts.copy()
         without[:, label] = np.maximum(without[:, label] - own, 0.0)
         floor = floor_of(without, label_map.alpha0, label_map.resemblance)
-        predicted.append(r @ posterior_mean(without, floor))
-    return np.stack(predicted)
-
-
-def _leave_one_out_even(
-    label_map: LabelMap, responsibilities: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    a = label_map.counts + label_map.alpha0
-    own = label_map.contributions
-    # tau without i is (a - own_i onehot(y_i)) / (A - own_i): one product, and one column mended.
-    share = responsibilities / (a.sum(axis=1) - own)
-    predicted: NDArray[np.float64] = share @ a
-    predicted[np.arange(len(own)), label_map.contribution_labels] -= (share * own).sum(axis=1)
-    return np.maximum(predicted, 0.0)
+        predicted[i] = r @ posterior_mean(without, floor)
+    return predicted
 
 
 def free_channels(label_map: LabelMap, free_mass: float) -> NDArray[np.bool_]:

@@ -12,13 +12,10 @@ what was tried.
 import numpy as np
 from numpy.typing import NDArray
 
+from rcmvae.walk import absorbed, steps
+
 OWNERSHIP_TEMPERATURE = 3.0
 """Divides the logits before the softmax of this score: it softens a routing that is too sure."""
-
-SURVIVAL = 0.9
-"""g: the chance that the walk goes on living from one step to the next."""
-
-_TINY = 1e-12
 
 
 def channel_ownership(
@@ -33,12 +30,8 @@ def channel_ownership(
         evidence: labelled mass s of every channel, (K,), in examples.
         half: c > 0, the evidence at which a walk stops with probability one half.
     """
-    rows = affinity.sum(axis=1, keepdims=True)
-    step = affinity / np.maximum(rows, _TINY)
     stop = evidence / (evidence + half)
-    going_on = SURVIVAL * (1.0 - stop)
-    system = np.eye(len(evidence)) - going_on[:, None] * step
-    return np.clip(np.linalg.solve(system, stop), 0.0, 1.0)
+    return np.clip(absorbed(steps(affinity), evidence, half, stop), 0.0, 1.0)
 
 
 def ownership_score(

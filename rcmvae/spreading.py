@@ -12,13 +12,10 @@ no evidence and fades where there is, and a channel without evidence is still fr
 import numpy as np
 from numpy.typing import NDArray
 
+from rcmvae.walk import absorbed, steps
+
 HALF = 0.5
 """Evidence, in examples, at which a walk stops with probability one half."""
-
-SURVIVAL = 0.9
-"""The chance that the walk goes on living from one step to the next."""
-
-_TINY = 1e-12
 
 
 def spread_labels(
@@ -33,13 +30,10 @@ def spread_labels(
             ignored.
         counts: soft label counts s, (K, C), in examples.
     """
-    away = resemblance - np.diag(np.diag(resemblance))
-    step = SURVIVAL * away / np.maximum(away.sum(axis=1, keepdims=True), _TINY)
-    evidence = counts.sum(axis=1, keepdims=True)
+    step = steps(resemblance - np.diag(np.diag(resemblance)))
+    evidence = counts.sum(axis=1)
     # Of the walks at a channel, those that stop, by label: s_ky / (s_k + c).
-    stopping = counts / (evidence + HALF)
-    going_on = HALF / (evidence + HALF)
-    reached = np.linalg.solve(np.eye(len(counts)) - going_on * step, stopping)
+    reached = absorbed(step, evidence, HALF, counts / (evidence[:, None] + HALF))
     spread = np.clip(step @ reached, 0.0, 1.0)
     lost = np.clip(1.0 - spread.sum(axis=1, keepdims=True), 0.0, 1.0)
     total = spread + lost / counts.shape[1]

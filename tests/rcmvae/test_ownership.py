@@ -14,10 +14,10 @@ from rcmvae.label_map import LabelMap, responsibility_score
 from rcmvae.ood import SCORE_NAMES
 from rcmvae.ownership import (
     OWNERSHIP_TEMPERATURE,
-    SURVIVAL,
     channel_ownership,
     ownership_score,
 )
+from rcmvae.walk import SURVIVAL
 from tests.rcmvae.random_maps import label_maps, random_map
 from tests.rcmvae.served_run import run_graph
 

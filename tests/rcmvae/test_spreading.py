@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from rcmvae.label_map import LabelMap, free_channels, leave_one_out
-from rcmvae.spreading import HALF, SURVIVAL, spread_labels
+from rcmvae.spreading import HALF, spread_labels
+from rcmvae.walk import SURVIVAL
 from tests.rcmvae.random_maps import label_maps, random_map
 
 SEEDS = st.integers(0, 2**32 - 1)
