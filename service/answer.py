@@ -1,6 +1,7 @@
 """From a batch of predictions to the JSON of POST /predict."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import orjson
 
@@ -11,9 +12,22 @@ from service.include import Part
 _Column = list[object]
 
 
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What an answer was decided at.
+
+    Attributes:
+        alpha: false-alarm rate of the decisions, and miscoverage of the prediction sets.
+        fdr: false discovery rate of the decisions in alpha's place; None where alpha decided.
+    """
+
+    alpha: float
+    fdr: float | None = None
+
+
 def encode_answer(
     version: str,
-    alpha: float,
+    rates: Rates,
     batch: PredictionBatch,
     decisions: Sequence[Decision],
     ids: Sequence[str],
@@ -23,7 +37,7 @@ def encode_answer(
 
     Args:
         version: of the bundle that answered all of them.
-        alpha: false-alarm rate of decisions and prediction sets.
+        rates: of decisions and prediction sets.
         batch: N predictions.
         decisions: N decisions.
         ids: N prediction ids.
@@ -35,9 +49,12 @@ def encode_answer(
         "ood": _ood(batch, decisions, Part.SCORES in parts),
         "channel": batch.channel.tolist(),
     }
-    columns |= {p.value: fill(batch, alpha) for p, fill in _OPTIONAL.items() if p in parts}
+    columns |= {p.value: fill(batch, rates.alpha) for p, fill in _OPTIONAL.items() if p in parts}
     predictions = _records(columns)
-    return orjson.dumps({"bundle_version": version, "alpha": alpha, "predictions": predictions})
+    answer: dict[str, object] = {"bundle_version": version, "alpha": rates.alpha}
+    if rates.fdr is not None:
+        answer["fdr"] = rates.fdr
+    return orjson.dumps(answer | {"predictions": predictions})
 
 
 def _records(columns: Mapping[str, Sequence[object]]) -> list[dict[str, object]]:

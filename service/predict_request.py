@@ -1,5 +1,6 @@
 """POST /predict, from bytes to a command."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,9 @@ from service.problem import quoted
 JSON = "application/json"
 OCTETS = "application/octet-stream"
 
-_MEMBERS = frozenset({"inputs", "alpha", "include"})
-_PARAMETERS = frozenset({"dtype", "alpha", "include"})
+_MEMBERS = frozenset({"inputs", "alpha", "fdr", "include"})
+_RATE = "a number between 0 and 1, both excluded"
+_PARAMETERS = frozenset({"dtype", "alpha", "fdr", "include"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,13 @@ class PredictRequest:
     Attributes:
         x: float32 (N, *shape), finite and in the signature's range.
         alpha: false-alarm rate in (0, 1); None for the default.
+        fdr: false discovery rate of the decisions, in (0, 1); None to decide every row by alpha.
         parts: the optional parts of each prediction.
     """
 
     x: NDArray[np.float32]
     alpha: float | None
+    fdr: float | None
     parts: frozenset[Part]
 
 
@@ -58,10 +62,11 @@ def _from_json(
     _refuse_unknown(query, frozenset())
     document = parse_object(body, _MEMBERS)
     rows = require_list(document, "inputs", limit=max_rows)
-    alpha, include = document.get("alpha"), document.get("include")
+    include = document.get("include")
     return PredictRequest(
         rows_from_nested(rows, signature),
-        None if alpha is None else _alpha_from_json(alpha),
+        _rate_from_json(document, "alpha"),
+        _rate_from_json(document, "fdr"),
         DEFAULT_PARTS if include is None else _parts_from_json(include),
     )
 
@@ -76,9 +81,9 @@ def _from_octets(
     x = rows_from_bytes(body, dtype, signature)
     if len(x) > max_rows:
         raise InvalidInput("body", f"1 to {max_rows} rows", f"{len(x)} rows")
-    alpha, include = query.get("alpha"), query.get("include")
+    include = query.get("include")
     parts = DEFAULT_PARTS if include is None else parse_include(include.split(","))
-    return PredictRequest(x, None if alpha is None else _alpha_from_text(alpha), parts)
+    return PredictRequest(x, _rate_from_text(query, "alpha"), _rate_from_text(query, "fdr"), parts)
 
 
 def _refuse_unknown(query: QueryParams, known: frozenset[str]) -> None:
@@ -94,21 +99,27 @@ def _parts_from_json(include: object) -> frozenset[Part]:
     return parse_include(include)
 
 
-def _alpha_from_json(alpha: object) -> float:
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)):
-        raise InvalidInput("alpha", "a number between 0 and 1, both excluded", kind_of(alpha))
-    return _alpha_in_range(alpha)
+def _rate_from_json(document: Mapping[str, object], field: str) -> float | None:
+    rate = document.get(field)
+    if rate is None:
+        return None
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)):
+        raise InvalidInput(field, _RATE, kind_of(rate))
+    return _rate_in_range(field, rate)
 
 
-def _alpha_from_text(alpha: str) -> float:
+def _rate_from_text(query: QueryParams, field: str) -> float | None:
+    text = query.get(field)
+    if text is None:
+        return None
     try:
-        return _alpha_in_range(float(alpha))
+        rate = float(text)
     except ValueError:
-        expected = "a number between 0 and 1, both excluded"
-        raise InvalidInput("alpha", expected, quoted(alpha)) from None
+        raise InvalidInput(field, _RATE, quoted(text)) from None
+    return _rate_in_range(field, rate)
 
 
-def _alpha_in_range(alpha: float) -> float:
-    if not 0 < alpha < 1:
-        raise InvalidInput("alpha", "a number between 0 and 1, both excluded", f"{alpha:g}")
-    return float(alpha)
+def _rate_in_range(field: str, rate: float) -> float:
+    if not 0 < rate < 1:
+        raise InvalidInput(field, _RATE, f"{rate:g}")
+    return float(rate)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rcmvae.decision import decide
+from rcmvae.decision import Decision, decide, decide_batch
 from rcmvae.prediction import PredictionBatch
-from service.answer import encode_answer
+from service.answer import Rates, encode_answer
 from service.body import media_type, read_body
 from service.capture import Seen
 from service.predict_request import PredictRequest, parse_predict
@@ -41,7 +41,7 @@ async def predict(request: Request) -> Response:
 def _answer(runtime: Runtime, served: Served, parsed: PredictRequest) -> bytes:
     batch, seconds = _timed(served, parsed.x)
     alpha = parsed.alpha or default_alpha(runtime, served)
-    decisions = decide(batch.p_familiar, batch.p_owned, alpha)
+    decisions = _decisions(batch, alpha, parsed.fdr)
     ids = _prediction_ids(len(batch))
     runtime.metrics.answers.observe_batch(batch, decisions, seconds)
     if runtime.settings.capture:
@@ -49,7 +49,15 @@ def _answer(runtime: Runtime, served: Served, parsed: PredictRequest) -> bytes:
         runtime.captures.add(
             Seen(name, x, served.version, now) for name, x in zip(ids, parsed.x, strict=True)
         )
-    return encode_answer(served.version, alpha, batch, decisions, ids, parsed.parts)
+    return encode_answer(
+        served.version, Rates(alpha, parsed.fdr), batch, decisions, ids, parsed.parts
+    )
+
+
+def _decisions(batch: PredictionBatch, alpha: float, fdr: float | None) -> list[Decision]:
+    if fdr is None:
+        return decide(batch.p_familiar, batch.p_owned, alpha)
+    return decide_batch(batch.p_familiar, batch.p_owned, fdr)
 
 
 def default_alpha(runtime: Runtime, served: Served) -> float:
