@@ -68,8 +68,8 @@ def decide_batch(
 
     The expected share of known inputs among the rows not answered ``known`` is at most ``fdr``.
     Each question gets half of it, by Benjamini and Hochberg (1995). Their bound holds for the
-    p-values of one question, which share a calibration sample (they are PRDS: Bates et al. 2023,
-    theorem 2); false flags of both questions add up to at most their shares of a larger whole.
+    p-values of one question, which share a calibration sample (they are PRDS: Bates et al. 2023);
+    false flags of both questions add up to at most their shares of a larger whole.
 
     Args:
         p_familiar: p-values of the first question, (N,).
