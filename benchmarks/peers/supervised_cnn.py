@@ -37,12 +37,16 @@ class SupervisedCnn:
 
     def accuracy(self, dataset: Dataset, run: RunConfig) -> float:
         """See ``Peer``."""
+        test = known_test(dataset)
+        return share_right(answers(self.fitted(dataset, run), test.x), test)
+
+    def fitted(self, dataset: Dataset, run: RunConfig) -> nn.Sequential:
+        """The network, trained on the labelled inputs of the split."""
         torch.set_num_threads(thread_count(run.fit.threads))
         torch.manual_seed(run.seed)
         network = build_classifier(dataset, run)
         self._train(network, dataset, run)
-        test = known_test(dataset)
-        return share_right(answers(network, test.x), test)
+        return network
 
     def _train(self, network: nn.Module, dataset: Dataset, run: RunConfig) -> None:
         x, y = (torch.from_numpy(part) for part in (dataset.labelled.x, dataset.labelled.y))
