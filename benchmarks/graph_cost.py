@@ -60,14 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(given)
     origin = provenance("graph_cost", given)
     rounds = 5 if options.quick else options.rounds
-    seeds, runs = [], []
-    for run, dataset, network in tqdm(_networks(options), desc="networks"):
+    networks = _networks(options)
+    runs: list[dict[str, float]] = []
+    for run, dataset, network in tqdm(networks, desc="networks"):
         draft = assemble(network, dataset, run, Lineage(method="fit"), label_ids(dataset))
         graphs = Graphs(*(draft.contents[name] for name in (ENCODER, TAU, DECODER, SCORES)))
-        seeds.append(run.seed)
         runs.append(cost_figures(graphs, dataset.test.x, rounds))
     result = Result(
-        origin.commit, origin.command, tuple(seeds), {"run": shown(run)}, figures_of(runs)
+        commit=origin.commit,
+        command=origin.command,
+        seeds=tuple(run.seed for run, _, _ in networks),
+        config={"run": shown(networks[0][0])},
+        figures=figures_of(runs),
     )
     print_figures(result.figures)
     if options.json is not None:
@@ -92,7 +96,8 @@ def _networks(options: argparse.Namespace) -> list[tuple[RunConfig, Dataset, Rcm
     if options.runs:
         found = [read_run(RunFolder(path)) for path in options.runs]
         return [(run, dataset, state.network) for run, dataset, state in found]
-    return [_untrained(run_config(options, UNTRAINED), seed) for seed in seeds_of(options)]
+    config = run_config(options, UNTRAINED)
+    return [_untrained(config, seed) for seed in seeds_of(options)]
 
 
 def _untrained(config: RunConfig, seed: int) -> tuple[RunConfig, Dataset, RcmVae]:
