@@ -267,6 +267,9 @@ class ObjectiveConfig:
         pseudo_label: weight of the second view's confident labels as targets, once ramped in.
         pseudo_label_ramp: shares of the run between which it is ramped in.
         pseudo_label_threshold: least p(y|x) of the second view that makes a target.
+        spread: weight at the start of labels spread over the nearest inputs as targets
+            (training/spread.py); for small sets, as the graph is made anew at every start.
+        spread_fade: shares of the run between which it fades to zero.
         alpha0: Dirichlet floor of the label counts, per label.
         fit_alpha0: the same during the fit, where the counts move and a high floor blunts tau.
         count_decay: decay of the label counts per step in training.
@@ -294,6 +297,8 @@ class ObjectiveConfig:
     pseudo_label: AutoWeight = AUTO
     pseudo_label_ramp: tuple[Share, Share] = (0.1, 0.3)
     pseudo_label_threshold: OpenShare = 0.95
+    spread: AutoWeight = AUTO
+    spread_fade: AutoRamp = AUTO_RAMP
     alpha0: Positive = 0.02
     fit_alpha0: AutoPositive = AUTO
     count_decay: Share = 0.98

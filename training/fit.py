@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -32,6 +33,7 @@ from training.ranks import (
     require_same,
 )
 from training.restart import is_stuck, start_anew
+from training.spread import spread_targets
 from training.state import EpochRecord, FitState, new_state, seed_of
 from training.terms.term import combine
 from training.threads import thread_count
@@ -74,7 +76,7 @@ def fit(
         if checkpoint is not None and checkpoint.is_file():
             read_checkpoint(checkpoint, state)
         require_same(digest(state), "state at the start")
-        tensors = tensors_of(dataset, machine.device)
+        tensors = tensors_of(dataset, machine.device, spread=bool(config.objective.spread))
         go_on = partial(_fit_epochs, state, tensors, config, checkpoint, on_epoch)
         while go_on(may_restart=start is None, quiet=quiet or not is_first()):
             start_anew(state, dataset, config)
@@ -123,13 +125,20 @@ def _shown(record: EpochRecord) -> dict[str, str]:
     return {"loss": f"{record.loss:.2f}", "channels": f"{record.effective_channels:.1f}"}
 
 
-def tensors_of(dataset: Dataset, device: torch.device) -> Tensors:
-    """What the fit uses of the data, on the device."""
+def tensors_of(dataset: Dataset, device: torch.device, *, spread: bool = False) -> Tensors:
+    """What the fit uses of the data, on the device; with labels that spread if asked for."""
+    known = dataset.labelled
     return Tensors(
         torch.from_numpy(dataset.unlabelled).to(device),
-        torch.from_numpy(dataset.labelled.x).to(device),
-        torch.from_numpy(dataset.labelled.y).to(device),
+        torch.from_numpy(known.x).to(device),
+        torch.from_numpy(known.y).to(device),
+        torch.from_numpy(_spread(dataset)).to(device) if spread else None,
     )
+
+
+def _spread(dataset: Dataset) -> NDArray[np.float32]:
+    x, labelled = dataset.scaled(dataset.unlabelled), dataset.scaled(dataset.labelled.x)
+    return spread_targets(x, labelled, dataset.labelled.y, len(dataset.labels))
 
 
 def is_due(epoch: int, age: float, config: RunConfig) -> bool:
@@ -153,9 +162,12 @@ def _fit_epoch(state: FitState, tensors: Tensors, config: RunConfig, epoch: int)
     state.network.train()
     bias = _logit_bias(state, config)
     started, usage, steps = time.perf_counter(), torch.zeros_like(state.usage), []
-    for x, progress in batches(tensors.unlabelled, config, epoch):
+    rows = torch.arange(len(tensors.unlabelled), device=tensors.unlabelled.device)
+    for row, progress in batches(rows, config, epoch):
         past = state.usage
-        steps.append(step(state, Batch(x, tensors, progress, bias), config))
+        spread = None if tensors.spread is None else tensors.spread[row]
+        batch = Batch(tensors.unlabelled[row], tensors, progress, bias, spread)
+        steps.append(step(state, batch, config))
         usage += batch_usage(state.usage, past, config.objective.usage_momentum)
     shares = tuple((usage / usage.sum()).tolist())
     seconds = time.perf_counter() - started

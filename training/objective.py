@@ -29,6 +29,7 @@ class TermWeights:
         sparsity: of the same entropy as a penalty.
         label_agreement: of the agreement on labels.
         pseudo_label: of the second view's confident labels as targets.
+        spread: of labels spread over the inputs as targets.
         soft_embedding: share of the averaged embedding in what the decoder is conditioned on.
     """
 
@@ -38,6 +39,7 @@ class TermWeights:
     sparsity: float
     label_agreement: float
     pseudo_label: float
+    spread: float
     soft_embedding: float
 
 
@@ -58,6 +60,7 @@ def weights_at(progress: float, config: ObjectiveConfig) -> TermWeights:
         sparsity=options.sparsity * ramp(progress, *options.sparsity_ramp),
         label_agreement=config.label_agreement * ramp(progress, *config.label_agreement_ramp),
         pseudo_label=config.pseudo_label * ramp(progress, *config.pseudo_label_ramp),
+        spread=config.spread * (1.0 - ramp(progress, *config.spread_fade)),
         soft_embedding=1.0 - ramp(progress, 0.0, options.soft_embedding),
     )
 
@@ -171,6 +174,18 @@ def pseudo_label_nll(target: Tensor, learning: Tensor, tau: Tensor, threshold: f
     confidence, label = (target @ tau).detach().max(dim=1)
     probability = (learning @ tau.detach()).gather(1, label.unsqueeze(1)).squeeze(1)
     return -((confidence >= threshold) * (probability + _TINY).log()).mean()
+
+
+def spread_nll(responsibilities: Tensor, tau: Tensor, target: Tensor) -> Tensor:
+    """-sum_y t_y log p(y given x), batch mean; no gradient into tau.
+
+    Args:
+        responsibilities: (B, K).
+        tau: (K, C).
+        target: t, (B, C), rows sum to at most one: an input of which little is known weighs little.
+    """
+    log_probability = (responsibilities @ tau.detach() + _TINY).log()
+    return -(target * log_probability).sum(dim=1).mean()
 
 
 def moved_usage(past: Tensor, responsibilities: Tensor, momentum: float) -> Tensor:

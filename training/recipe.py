@@ -44,6 +44,8 @@ SMALL_IMAGES = RunConfig(
         label_agreement=2.0,
         label_agreement_ramp=(0.3, 0.6),
         pseudo_label=0.0,
+        spread=0.0,
+        spread_fade=(0.5, 1.0),
         fit_alpha0=0.02,
     ),
     augment=AugmentConfig(rotation=0.25, scale=0.15, shear=0.2, shift=0.08, elastic=0.0),

@@ -145,7 +145,7 @@ def test_only_a_share_is_decoded_and_the_rest_of_the_terms_see_all() -> None:
     config = tiny_config()
     seen = see(new_state(tiny_dataset(), config), batch_of(16), config)
     part = first_of(seen, 4)
-    assert [len(value) for value in (part.x, part.r_first, *part.first)] == [4] * 6
+    assert [len(value) for value in (part.x, part.r_first, part.features, part.logits)] == [4] * 4
     assert share["reconstruction"].value.item() == pytest.approx(
         whole["reconstruction"].value.item(), rel=0.2
     )

@@ -51,7 +51,10 @@ class Encoder(nn.Module):
 
     def encode_scaled(self, x: Tensor) -> Encoding:
         """Encode what ``scale`` returns, (B, *shape)."""
-        features = self.trunk(x)
+        return self.read(self.trunk(x))
+
+    def read(self, features: Tensor) -> Encoding:
+        """What the heads say of features, (B, F)."""
         mu = self.layout.arrange(self.mu_head(features))
         logvar = self.layout.arrange(self.logvar_head(features))
         # A smooth clamp: no variance may explode, and no gradient may die at the bound.

@@ -49,6 +49,15 @@ class RcmVae(nn.Module):
         encoding: Encoding = self.encoder(x)
         return encoding
 
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer of the encoder, (B, F), of x (B, *shape).
+
+        ``encoder.read`` makes the encoding of it. Where only channels are asked for, its
+        ``channel_head`` is enough: the latents of all channels are the larger part of its heads.
+        """
+        features: Tensor = self.encoder.trunk(self.encoder.scale(x))
+        return features
+
     def scaled(self, x: Tensor) -> Tensor:
         """Inputs (B, *shape) as likelihoods compare them with what is decoded."""
         scaled: Tensor = self.encoder.scale(x)
