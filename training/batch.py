@@ -13,12 +13,12 @@ from training.objective import (
     TermWeights,
     blended_embedding,
     elbo_terms,
+    graph_label_nll,
     label_assignment,
     moved_usage,
     mutual_information,
     posterior_mean,
     pseudo_label_nll,
-    spread_nll,
     supervised_nll,
     usage_entropy,
     weights_at,
@@ -37,12 +37,19 @@ from training.terms.variance import variance_penalty
 
 @dataclass(frozen=True, slots=True)
 class Tensors:
-    """The data of the fit on the device; with labels that spread to the unlabelled, if asked for."""
+    """The data of the fit on the device.
+
+    Attributes:
+        unlabelled: (n, *shape).
+        labelled_x: (m, *shape).
+        labelled_y: (m,) int64.
+        graph_label: labels that spread to the unlabelled, (n, C); None where none are asked for.
+    """
 
     unlabelled: Tensor
     labelled_x: Tensor
     labelled_y: Tensor
-    spread: Tensor | None = None
+    graph_label: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +61,14 @@ class Batch:
         tensors: the data, for the labelled ones to draw from.
         progress: of the run, in [0, 1).
         logit_bias: what the curriculum adds to the channel logits, (K,); None for nothing.
-        spread: labels that spread to ``x``, (B, C); None where none are asked for.
+        graph_label: labels that spread to ``x``, (B, C); None where none are asked for.
     """
 
     x: Tensor
     tensors: Tensors
     progress: float
     logit_bias: Tensor | None = None
-    spread: Tensor | None = None
+    graph_label: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +136,13 @@ def compute_terms(state: FitState, batch: Batch, config: RunConfig) -> list[Term
         Term(
             "label_agreement",
             mutual_information(
-                label_assignment(r_first, counts, objective.fit_alpha0),
-                label_assignment(r_second, counts, objective.fit_alpha0),
+                label_assignment(r_first, counts, objective.fit_alpha0, objective.evidence_half),
+                label_assignment(r_second, counts, objective.fit_alpha0, objective.evidence_half),
             ),
             -weights.label_agreement,
         ),
         *_pseudo_label_term(seen, tau, objective, weights),
-        *_spread_term(seen, tau, batch, weights),
+        *_graph_label_term(seen, tau, batch, weights),
         *optional_terms(state, seen, elbo, objective),
     ]
 
@@ -150,11 +157,12 @@ def _pseudo_label_term(
     return [Term("pseudo_label", value, weights.pseudo_label)]
 
 
-def _spread_term(seen: Seen, tau: Tensor, batch: Batch, weights: TermWeights) -> list[Term]:
+def _graph_label_term(seen: Seen, tau: Tensor, batch: Batch, weights: TermWeights) -> list[Term]:
     """Nothing where no labels spread."""
-    if batch.spread is None:
+    if batch.graph_label is None:
         return []
-    return [Term("spread", spread_nll(seen.r_first, tau, batch.spread), weights.spread)]
+    value = graph_label_nll(seen.r_first, tau, batch.graph_label)
+    return [Term("graph_label", value, weights.graph_label)]
 
 
 def see(state: FitState, batch: Batch, config: RunConfig) -> Seen:

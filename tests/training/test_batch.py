@@ -157,6 +157,15 @@ def test_pseudo_labels_are_a_term_once_their_weight_is_there() -> None:
     assert terms["pseudo_label"].weight == pytest.approx(1.0)
 
 
+def test_graph_labels_are_a_term_where_the_batch_has_them() -> None:
+    batch = replace(batch_of(8, 0.0), graph_label=torch.zeros(8, 10))
+    config = tiny_config("objective.graph_label=2", "objective.graph_label_fade=[0.5, 1]")
+    _, terms = terms_of(config, batch)
+    assert tuple(terms) == (*CORE, "graph_label")
+    assert terms["graph_label"].weight == pytest.approx(2.0)
+    assert terms["graph_label"].value.item() == 0.0
+
+
 def test_a_closed_channel_takes_no_part() -> None:
     batch = batch_of(8)
     bias = torch.zeros(30)

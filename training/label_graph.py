@@ -19,7 +19,7 @@ _STEPS = 100
 """After so many steps less than 3e-5 of the walks are alive."""
 
 
-def spread_targets(
+def graph_labels(
     x: NDArray[np.float32],
     labelled: NDArray[np.float32],
     y: NDArray[np.int64],
@@ -27,9 +27,9 @@ def spread_targets(
 ) -> NDArray[np.float32]:
     """Chances that a walk from each input ends at an example of each label, (n, C).
 
-    The walk goes along the symmetrised graph of the NEIGHBOURS nearest inputs and stops at the first
-    labelled example (Zhu, Ghahramani and Lafferty 2003), unless it dies before. So a row sums to less
-    than one, and to little where no label is near.
+    The walk goes along the symmetrised graph of the NEIGHBOURS nearest inputs and stops at the
+    first labelled example (Zhu, Ghahramani and Lafferty 2003), unless it dies before. So a row sums
+    to less than one, and to little where no label is near.
 
     Args:
         x: unlabelled inputs as the network works in them, (n, *shape). The labelled ones may be
