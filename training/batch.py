@@ -174,8 +174,7 @@ def see(state: FitState, batch: Batch, config: RunConfig) -> Seen:
     learning = config.objective.second_view == "learning"
     unlabelled = [batch.x, batch.x] if learning else [batch.x]
     shown = views(torch.cat([*unlabelled, tensors.labelled_x[pick]]), config.augment)
-    features = state.network.features(shown)
-    logits = state.network.encoder.channel_head(features)
+    features, logits = state.network.look(shown)
     routed_logits = _biased(logits, batch)
     responsibilities = routed_logits.softmax(dim=1)
     labelled = len(unlabelled) * size
@@ -196,7 +195,7 @@ def see(state: FitState, batch: Batch, config: RunConfig) -> Seen:
 def _target(state: FitState, batch: Batch, config: RunConfig) -> Tensor:
     """Responsibilities of a weak view of the unlabelled inputs, (B, K), without gradient."""
     weak = views(batch.x, config.augment, config.augment.target)
-    logits = state.network.encoder.channel_head(state.network.features(weak))
+    _, logits = state.network.look(weak)
     return _biased(logits, batch).softmax(dim=1)
 
 

@@ -270,7 +270,7 @@ class ObjectiveConfig:
         pseudo_label_ramp: shares of the run between which it is ramped in.
         pseudo_label_threshold: least p(y|x) of the second view that makes a target.
         graph_label: weight at the start of labels spread over the nearest inputs as targets
-            (training/label_graph.py); for small sets, as the graph is made anew at every start.
+            (training/label_graph.py); the graph is made anew at every start.
         graph_label_fade: shares of the run between which it fades to zero.
         alpha0: Dirichlet floor of the label counts, per label.
         fit_alpha0: the same during the fit, where the counts move and a high floor blunts tau.

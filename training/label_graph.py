@@ -12,6 +12,9 @@ from sklearn.neighbors import kneighbors_graph
 from training.resemblance import points_of
 
 NEIGHBOURS = 7
+MOST_INPUTS = 10_000
+"""Unlabelled inputs in the graph: its time grows with their square."""
+
 SURVIVAL = 0.9
 """Chance that a walk goes on living from one step to the next."""
 
@@ -33,20 +36,22 @@ def graph_labels(
 
     Args:
         x: unlabelled inputs as the network works in them, (n, *shape). The labelled ones may be
-            among them.
+            among them. Of more than MOST_INPUTS the first are used, the others' chances are zero.
         labelled: labelled inputs likewise, (m, *shape).
         y: their labels, (m,).
         num_labels: C.
     """
-    step = _steps(points_of(np.concatenate([labelled, x])))
-    count = len(labelled)
+    shown, count = x[:MOST_INPUTS], len(labelled)
+    step = _steps(points_of(np.concatenate([labelled, shown])))
     ends = np.eye(num_labels)[y]
     chances = np.zeros((step.shape[0], num_labels))
     chances[:count] = ends
     for _ in range(_STEPS):
         chances = SURVIVAL * (step @ chances)
         chances[:count] = ends
-    return np.asarray(chances[count:], dtype=np.float32)
+    targets = np.zeros((len(x), num_labels), dtype=np.float32)
+    targets[: len(shown)] = chances[count:]
+    return targets
 
 
 def _steps(points: NDArray[np.float32]) -> csr_array:

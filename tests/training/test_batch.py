@@ -158,7 +158,7 @@ def test_pseudo_labels_are_a_term_once_their_weight_is_there() -> None:
 
 
 def test_graph_labels_are_a_term_where_the_batch_has_them() -> None:
-    batch = replace(batch_of(8, 0.0), graph_label=torch.zeros(8, 10))
+    batch = replace(batch_of(8, 0.0), graph_label=torch.zeros(8, 9))
     config = tiny_config("objective.graph_label=2", "objective.graph_label_fade=[0.5, 1]")
     _, terms = terms_of(config, batch)
     assert tuple(terms) == (*CORE, "graph_label")

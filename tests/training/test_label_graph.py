@@ -1,6 +1,7 @@
 """Labels spread over inputs, against the closed form of an absorbing walk."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -54,3 +55,13 @@ def test_images_are_compared_by_angle() -> None:
     y = np.array([0, 1])
     bright, faint = (graph_labels(images, x[:2], y, 2) for images in (x, fainter))
     np.testing.assert_allclose(bright, faint, atol=1e-5)
+
+
+def test_inputs_beyond_the_graph_get_no_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.label_graph.MOST_INPUTS", 20)
+    x = np.random.default_rng(2).random((30, 2), dtype=np.float32)
+    y = np.array([0, 1])
+    found = graph_labels(x, x[:2], y, 2)
+    np.testing.assert_array_equal(found[:20], graph_labels(x[:20], x[:2], y, 2))
+    assert found.shape == (30, 2)
+    assert not found[20:].any()

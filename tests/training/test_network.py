@@ -39,9 +39,11 @@ def test_encoder_gives_logits_latents_and_features(
 def test_what_is_read_from_the_features_is_the_encoding() -> None:
     network = RcmVae((1, 8, 8), SMALL, 6)
     x = torch.rand(3, 1, 8, 8)
-    features = network.features(x)
-    for part, own in zip(network.encoder.read(features), network.encode(x), strict=True):
+    features, logits = network.look(x)
+    whole = network.encode(x)
+    for part, own in zip(network.encoder.read(features), whole, strict=True):
         assert torch.equal(part, own)
+    assert torch.equal(logits, whole.logits)
 
 
 def test_mlp_takes_vectors() -> None:

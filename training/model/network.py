@@ -49,14 +49,14 @@ class RcmVae(nn.Module):
         encoding: Encoding = self.encoder(x)
         return encoding
 
-    def features(self, x: Tensor) -> Tensor:
-        """The last hidden layer of the encoder, (B, F), of x (B, *shape).
+    def look(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, F) and channel logits (B, K) of x, (B, *shape), without latents.
 
-        ``encoder.read`` makes the encoding of it. Where only channels are asked for, its
-        ``channel_head`` is enough: the latents of all channels are the larger part of its heads.
+        The latents of all channels are the larger part of the heads: ``encoder.read`` makes the
+        whole encoding of those features that need it.
         """
         features: Tensor = self.encoder.trunk(self.encoder.scale(x))
-        return features
+        return features, self.encoder.channel_head(features)
 
     def scaled(self, x: Tensor) -> Tensor:
         """Inputs (B, *shape) as likelihoods compare them with what is decoded."""
