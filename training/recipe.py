@@ -94,6 +94,9 @@ VECTORS = replace(
         second_view="learning",
         channel_agreement=0.0,
         label_agreement=0.0,
+        graph_label=3.0,
+        # Never: nothing else tells neighbours to agree.
+        graph_label_fade=(1.0, 1.0),
     ),
     augment=AugmentConfig(rotation=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0),
     fit=replace(SMALL_IMAGES.fit, peak_lr=1e-3),
@@ -101,7 +104,8 @@ VECTORS = replace(
 """No augmentation: which changes leave the class of a row alone, nobody knows beforehand.
 
 Without a second view agreement only rewards sure assignments, right or wrong, and cost accuracy on
-held-out rows (docs/decisions/0006-vectors.md).
+held-out rows. Labels that spread over a graph of the rows take its place
+(docs/decisions/0006-vectors.md).
 """
 
 _BY_THE_MACHINE = ("fit.device", "fit.precision", "fit.compile")

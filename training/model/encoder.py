@@ -107,10 +107,24 @@ def _relu_block(channels: int, filters: int, stride: int) -> list[nn.Module]:
 
 
 def mlp_trunk(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:
-    """Two hidden layers over the flattened input."""
+    """Two hidden layers over the flattened input.
+
+    Layer normalisation sees no length. So the first layer gets its inputs neither as they come, for
+    then what they have in common outweighs what sets them apart, nor centred, for then only their
+    direction would count (docs/decisions/0006-vectors.md).
+    """
     size = int(torch.Size(shape).numel())
     hidden = config.features
-    return nn.Sequential(nn.Flatten(), *_dense(size, hidden), *_dense(hidden, hidden))
+    first = [nn.Linear(size, hidden), nn.LayerNorm(hidden), nn.SiLU()]
+    return nn.Sequential(nn.Flatten(), _Stretch(), *first, *_dense(hidden, hidden))
+
+
+class _Stretch(nn.Module):
+    """Scaled vectors (rcmvae/scaling.py) in units of a deviation, around one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class; any shape."""
+        return 6.0 * x - 2.0
 
 
 def _conv_block(channels: int, filters: int, stride: int) -> list[nn.Module]:
