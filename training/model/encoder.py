@@ -65,9 +65,8 @@ class Encoder(nn.Module):
     def encode_with_texture(self, x: Tensor) -> tuple[Encoding, Tensor]:
         """Encode x (B, *shape), and say what its texture is, (B, T); no training asks for it.
 
-        Of a convolutional trunk: the mean of every map after each activation and its pool, and the
-        logarithm of the energy of fine filters over x. It knows strokes, noise and blur, and not
-        where they are.
+        Of a convolutional trunk: the mean of every map after each activation, and the logarithm of
+        the energy of fine filters over x. It knows strokes, noise and blur, and not where they are.
         Of another trunk: the scaled input, or the first hidden layer where that is smaller.
         """
         scaled = self.scale(x)
@@ -76,9 +75,6 @@ class Encoder(nn.Module):
             hidden = layer(hidden)
             if isinstance(layer, nn.ReLU | nn.SiLU) and hidden.ndim == 4:
                 maps.append(_map_means(hidden))
-            elif isinstance(layer, nn.MaxPool2d):
-                # A quarter as many values, and the maxima know the strokes as well.
-                maps[-1] = _map_means(hidden)
             elif isinstance(layer, nn.SiLU):
                 layers.append(hidden)
         if maps:
