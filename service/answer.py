@@ -51,10 +51,14 @@ def encode_answer(
     }
     columns |= {p.value: fill(batch, rates.alpha) for p, fill in _OPTIONAL.items() if p in parts}
     predictions = _records(columns)
-    answer: dict[str, object] = {"bundle_version": version, "alpha": rates.alpha}
-    if rates.fdr is not None:
-        answer["fdr"] = rates.fdr
-    return orjson.dumps(answer | {"predictions": predictions})
+    return orjson.dumps(
+        {
+            "bundle_version": version,
+            "alpha": rates.alpha,
+            "fdr": rates.fdr,
+            "predictions": predictions,
+        }
+    )
 
 
 def _records(columns: Mapping[str, Sequence[object]]) -> list[dict[str, object]]:
