@@ -267,7 +267,8 @@ class ObjectiveConfig:
         pseudo_label: weight of the second view's confident labels as targets, once ramped in.
         pseudo_label_ramp: shares of the run between which it is ramped in.
         pseudo_label_threshold: least p(y|x) of the second view that makes a target.
-        alpha0: Dirichlet floor of the label counts, per label.
+        alpha0: Dirichlet floor of the label counts, per label, where ``calibration.probabilities``
+            is ``held_out``; else it is chosen.
         fit_alpha0: the same during the fit, where the counts move and a high floor blunts tau.
         count_decay: decay of the label counts per step in training.
         options: terms that are off by default.
@@ -373,8 +374,14 @@ class CalibrationConfig:
     Attributes:
         count_views: augmented views over which the final label counts are averaged.
         spread_labels: whether labels spread to channels without evidence, as their floor.
-        owned_source: where the sample of question 2 comes from: ``held_out`` inputs and their
-            labels, or, where none can be spared, ``leave_one_out`` over the labelled examples.
+        probabilities: what says how sure p(y|x) is: ``leave_one_out`` over the labelled examples
+            chooses temperature and Dirichlet floor, so that no other label is needed;
+            ``held_out`` labels choose the temperature, and the floor is ``objective.alpha0``.
+        owned_source: where the samples of question 2 and of the prediction sets come from:
+            ``held_out`` inputs and their labels, or, where none can be spared,
+            ``leave_one_out`` over the labelled examples.
+        coverage: of a prediction set, where a request asks for none: ``marginal``, over all
+            inputs, or ``class_conditional``, over those of every label.
         alpha: false-alarm rate that a request gets when it names none; ``auto``: 0.01, or the
             least at which so few held-out inputs can still raise an alarm.
         free_mass: a channel is free when its labelled mass is below this many examples.
@@ -384,6 +391,8 @@ class CalibrationConfig:
     __pydantic_config__ = _FORBID_EXTRA
     count_views: Count = 16
     spread_labels: bool = True
+    probabilities: Literal["leave_one_out", "held_out"] = "leave_one_out"
+    coverage: Literal["marginal", "class_conditional"] = "marginal"
     owned_source: Literal["held_out", "leave_one_out"] = "held_out"
     alpha: AutoShare = AUTO
     free_mass: Positive = 0.5
