@@ -28,7 +28,7 @@ from rcmvae.ood import (
     LatentPrior,
 )
 from rcmvae.ownership import OWNERSHIP_TEMPERATURE
-from rcmvae.scaling import HIGHEST, LOWEST, Scaling
+from rcmvae.scaling import CENTRE, HIGHEST, LOWEST, WIDTH, Scaling
 from rcmvae.uncertainty import entropy
 
 Likelihood = Literal["bernoulli", "gaussian"]
@@ -291,7 +291,7 @@ def scores_graph(
         "prior_logvar": prior.logvar,
     }
     if scaling is not None:
-        constants |= {"input_centre": scaling.centre, "input_width": scaling.width}
+        constants |= {CENTRE: scaling.centre, WIDTH: scaling.width}
     return _model(text, constants)
 
 

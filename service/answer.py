@@ -1,19 +1,36 @@
 """From a batch of predictions to the JSON of POST /predict."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import orjson
 
+from rcmvae.calibration import Coverage
 from rcmvae.decision import Decision, prediction_set
 from rcmvae.prediction import PredictionBatch
+from rcmvae.sampled import SampledUncertainty
 from service.include import Part
 
 _Column = list[object]
 
 
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What holds for all predictions of an answer.
+
+    Attributes:
+        bundle_version: of the bundle that answered all of them.
+        alpha: false-alarm rate of decisions and prediction sets.
+        coverage: of the prediction sets.
+    """
+
+    bundle_version: str
+    alpha: float
+    coverage: Coverage
+
+
 def encode_answer(
-    version: str,
-    alpha: float,
+    header: Header,
     batch: PredictionBatch,
     decisions: Sequence[Decision],
     ids: Sequence[str],
@@ -22,8 +39,7 @@ def encode_answer(
     """The answer for N inputs, `schemas.PredictAnswer` as JSON; a value not finite becomes null.
 
     Args:
-        version: of the bundle that answered all of them.
-        alpha: false-alarm rate of decisions and prediction sets.
+        header: what holds for all of them.
         batch: N predictions.
         decisions: N decisions.
         ids: N prediction ids.
@@ -35,9 +51,10 @@ def encode_answer(
         "ood": _ood(batch, decisions, Part.SCORES in parts),
         "channel": batch.channel.tolist(),
     }
-    columns |= {p.value: fill(batch, alpha) for p, fill in _OPTIONAL.items() if p in parts}
-    predictions = _records(columns)
-    return orjson.dumps({"bundle_version": version, "alpha": alpha, "predictions": predictions})
+    columns |= {p.value: fill(batch, header.alpha) for p, fill in _OPTIONAL.items() if p in parts}
+    if batch.sampled is not None:
+        columns["sampled"] = _sampled(batch.labels, batch.sampled)
+    return orjson.dumps({**asdict(header), "predictions": _records(columns)})
 
 
 def _records(columns: Mapping[str, Sequence[object]]) -> list[dict[str, object]]:
@@ -75,6 +92,18 @@ def _uncertainty(batch: PredictionBatch, _: float) -> _Column:
         "aleatoric": parts.aleatoric.tolist(),
         "channel_ambiguity": parts.channel_ambiguity.tolist(),
         "label_map_ignorance": parts.label_map_ignorance.tolist(),
+    }
+    if batch.observation_noise is not None:
+        columns["observation_noise"] = batch.observation_noise.tolist()
+    return list(_records(columns))
+
+
+def _sampled(labels: Sequence[str], sampled: SampledUncertainty) -> _Column:
+    columns: dict[str, Sequence[object]] = {
+        "total": sampled.total.tolist(),
+        "expected": sampled.expected.tolist(),
+        "mutual_information": sampled.mutual_information.tolist(),
+        "probabilities": _named(labels, sampled.probabilities.tolist()),
     }
     return list(_records(columns))
 

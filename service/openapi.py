@@ -14,6 +14,7 @@ from service import schemas
 from service.include import Part
 from service.predict_request import JSON, OCTETS
 from service.problem import MEDIA_TYPE
+from service.sampling_request import COVERAGES, MOST_DRAWS, SAMPLED_CHANNELS
 
 Json: TypeAlias = dict[str, JsonValue]
 
@@ -71,6 +72,14 @@ _PREDICT_PARAMETERS = (
         "False-alarm rate; octets only.",
     ),
     _query("include", {"type": "string"}, f"Of {', '.join(Part)}, with commas; octets only."),
+    _query("coverage", {"enum": list(COVERAGES)}, "Of the prediction sets; octets only."),
+    _query(
+        "samples",
+        {"type": "integer", "minimum": 2, "maximum": MOST_DRAWS},
+        "Draws of the sampled uncertainty; octets only.",
+    ),
+    _query("seed", {"type": "integer", "minimum": 0}, "Of the draws; octets only."),
+    _query("sample_channel", {"enum": list(SAMPLED_CHANNELS)}, "Of the draws; octets only."),
 )
 _KEY_PARAMETER: Json = {
     "name": "Idempotency-Key",

@@ -7,18 +7,22 @@ from numpy.typing import NDArray
 from starlette.datastructures import QueryParams
 
 from rcmvae.bundle.manifest import InputSignature
+from rcmvae.calibration import Coverage
 from rcmvae.errors import InvalidInput
 from rcmvae.input_rows import WIRE_DTYPES, rows_from_bytes, rows_from_nested
+from rcmvae.sampled import Sampling
 from service.body import refuse_media_type
 from service.include import DEFAULT_PARTS, Part, parse_include
 from service.json_body import kind_of, parse_object, require_list
 from service.problem import quoted
+from service.sampling_request import digits, parse_coverage, parse_sampling
 
 JSON = "application/json"
 OCTETS = "application/octet-stream"
 
-_MEMBERS = frozenset({"inputs", "alpha", "include"})
-_PARAMETERS = frozenset({"dtype", "alpha", "include"})
+_OPTIONS = frozenset({"alpha", "include", "coverage", "samples", "seed", "sample_channel"})
+_MEMBERS = _OPTIONS | {"inputs"}
+_PARAMETERS = _OPTIONS | {"dtype"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,15 @@ class PredictRequest:
         x: float32 (N, *shape), finite and in the signature's range.
         alpha: false-alarm rate in (0, 1); None for the default.
         parts: the optional parts of each prediction.
+        coverage: of the prediction sets; None for the bundle's own.
+        sampling: of the uncertainty; None for none.
     """
 
     x: NDArray[np.float32]
     alpha: float | None
     parts: frozenset[Part]
+    coverage: Coverage | None
+    sampling: Sampling | None
 
 
 def parse_predict(
@@ -59,10 +67,19 @@ def _from_json(
     document = parse_object(body, _MEMBERS)
     rows = require_list(document, "inputs", limit=max_rows)
     alpha, include = document.get("alpha"), document.get("include")
+    x = rows_from_nested(rows, signature)
     return PredictRequest(
-        rows_from_nested(rows, signature),
+        x,
         None if alpha is None else _alpha_from_json(alpha),
         DEFAULT_PARTS if include is None else _parts_from_json(include),
+        parse_coverage(document.get("coverage")),
+        parse_sampling(
+            document.get("samples"),
+            document.get("seed"),
+            document.get("sample_channel"),
+            rows=len(x),
+            max_rows=max_rows,
+        ),
     )
 
 
@@ -78,7 +95,19 @@ def _from_octets(
         raise InvalidInput("body", f"1 to {max_rows} rows", f"{len(x)} rows")
     alpha, include = query.get("alpha"), query.get("include")
     parts = DEFAULT_PARTS if include is None else parse_include(include.split(","))
-    return PredictRequest(x, None if alpha is None else _alpha_from_text(alpha), parts)
+    return PredictRequest(
+        x,
+        None if alpha is None else _alpha_from_text(alpha),
+        parts,
+        parse_coverage(query.get("coverage")),
+        parse_sampling(
+            digits(query.get("samples")),
+            digits(query.get("seed")),
+            query.get("sample_channel"),
+            rows=len(x),
+            max_rows=max_rows,
+        ),
+    )
 
 
 def _refuse_unknown(query: QueryParams, known: frozenset[str]) -> None:

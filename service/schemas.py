@@ -6,8 +6,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from rcmvae.bundle.manifest import InputSignature, Lineage
+from rcmvae.calibration import Coverage
 from rcmvae.decision import Decision
+from rcmvae.sampled import SampledChannel
 from service.include import Part
+from service.sampling_request import MOST_DRAWS
 
 Row = Annotated[
     list[float | list[float] | list[list[float]] | list[list[list[float]]]],
@@ -29,6 +32,16 @@ class PredictBody(_Wire):
     include: list[Part] | None = Field(
         None, description="Optional parts; without it all but the responsibilities."
     )
+    coverage: Coverage | None = Field(
+        None, description="Of the prediction sets: over all inputs, or over those of every label."
+    )
+    samples: Annotated[int, Field(ge=2, le=MOST_DRAWS)] | None = Field(
+        None, description="Draws of the sampled uncertainty; without it there is none."
+    )
+    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="Of the draws; 0 if none.")
+    sample_channel: SampledChannel | None = Field(
+        None, description="Draws from the best channel, or from one drawn each time; best if none."
+    )
 
 
 class UncertaintyParts(_Wire):
@@ -38,6 +51,18 @@ class UncertaintyParts(_Wire):
     aleatoric: Nats
     channel_ambiguity: Nats
     label_map_ignorance: Nats
+    observation_noise: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Root mean square of the decoder's sigma; under a Gaussian likelihood."
+    )
+
+
+class SampledParts(_Wire):
+    """What the model says of inputs that it decoded itself: total = expected + information."""
+
+    total: Nats
+    expected: Nats
+    mutual_information: Nats
+    probabilities: dict[str, Share]
 
 
 class OutOfDistribution(_Wire):
@@ -63,6 +88,7 @@ class Prediction(_Wire):
     uncertainty: UncertaintyParts | None = None
     position: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     responsibilities: list[Share] | None = None
+    sampled: SampledParts | None = None
 
 
 class PredictAnswer(_Wire):
@@ -70,6 +96,7 @@ class PredictAnswer(_Wire):
 
     bundle_version: str
     alpha: Annotated[float, Field(gt=0, lt=1)]
+    coverage: Coverage
     predictions: list[Prediction]
 
 
