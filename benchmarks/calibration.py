@@ -38,6 +38,7 @@ from benchmarks.result import (
     write_result,
 )
 from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
+from rcmvae.errors import RcmvaeError
 
 QUICK_SEEDS = 2
 
@@ -95,11 +96,18 @@ def _measured(options: argparse.Namespace, origin: Provenance) -> Result:
 def _subjects(options: argparse.Namespace) -> Iterator[Subject]:
     """What is judged: what is there, or a fit for every seed."""
     if options.runs:
-        yield from (opened(path) for path in options.runs)
+        yield from (_opened(path) for path in options.runs)
         return
     config = run_config(options)
     for seed in seeds_of(options, QUICK_SEEDS if options.quick else None):
         yield fitted(config, seed)
+
+
+def _opened(path: Path) -> Subject:
+    try:
+        return opened(path)
+    except RcmvaeError as error:
+        raise SystemExit(f"--runs: {error}") from None
 
 
 def _result(

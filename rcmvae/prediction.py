@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class PredictionBatch:
 def _joined(
     kind: type[Uncertainty | SampledUncertainty],
     parts: Sequence[Uncertainty | SampledUncertainty],
-) -> Iterator[NDArray[np.floating]]:
+) -> Iterator[NDArray[Any]]:
     """Every field of the parts, one after another."""
     for field in fields(kind):
         yield np.concatenate([getattr(part, field.name) for part in parts])

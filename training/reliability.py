@@ -129,8 +129,8 @@ def set_figures(
 
 def binomial_interval(count: int, alpha: float) -> tuple[float, float]:
     """Central 95 % of the coverage of ``count`` sets that each hold the truth with 1 - alpha."""
-    low, high = binom.ppf([0.025, 0.975], count, 1.0 - alpha) / count
-    return float(low), float(high)
+    drawn = binom(count, 1.0 - alpha)
+    return float(drawn.ppf(0.025)) / count, float(drawn.ppf(0.975)) / count
 
 
 def coverage_interval(count: int, calibrated: int, alpha: float) -> tuple[float, float]:
@@ -148,5 +148,4 @@ def coverage_interval(count: int, calibrated: int, alpha: float) -> tuple[float,
     if misses == 0:
         return 1.0, 1.0
     drawn = betabinom(count, calibrated + 1 - misses, misses)
-    low, high = drawn.ppf([0.025, 0.975]) / count
-    return float(low), float(high)
+    return float(drawn.ppf(0.025)) / count, float(drawn.ppf(0.975)) / count
