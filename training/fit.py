@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -20,6 +22,7 @@ from training.checkpoint import read_checkpoint, write_checkpoint
 from training.config import RunConfig
 from training.curriculum import logit_bias
 from training.data import Dataset
+from training.label_graph import graph_labels
 from training.machine import machine_for, set_up
 from training.objective import batch_usage
 from training.ranks import (
@@ -69,12 +72,15 @@ def fit(
     torch.set_num_threads(thread_count(config.fit.threads))
     machine = machine_for(config.fit)
     state = start if start is not None else new_state(dataset, config)
-    with set_up(state.network, machine):
+    with ExitStack() as networks:
+        networks.enter_context(set_up(state.network, machine))
+        if state.average is not None:
+            networks.enter_context(set_up(state.served, machine))
         state.counts, state.usage = state.counts.to(machine.device), state.usage.to(machine.device)
         if checkpoint is not None and checkpoint.is_file():
             read_checkpoint(checkpoint, state)
         require_same(digest(state), "state at the start")
-        tensors = tensors_of(dataset, machine.device)
+        tensors = tensors_of(dataset, machine.device, graph=bool(config.objective.graph_label))
         go_on = partial(_fit_epochs, state, tensors, config, checkpoint, on_epoch)
         while go_on(may_restart=start is None, quiet=quiet or not is_first()):
             start_anew(state, dataset, config)
@@ -123,13 +129,20 @@ def _shown(record: EpochRecord) -> dict[str, str]:
     return {"loss": f"{record.loss:.2f}", "channels": f"{record.effective_channels:.1f}"}
 
 
-def tensors_of(dataset: Dataset, device: torch.device) -> Tensors:
-    """What the fit uses of the data, on the device."""
+def tensors_of(dataset: Dataset, device: torch.device, *, graph: bool = False) -> Tensors:
+    """What the fit uses of the data, on the device; with labels of the graph if asked for."""
+    known = dataset.labelled
     return Tensors(
         torch.from_numpy(dataset.unlabelled).to(device),
-        torch.from_numpy(dataset.labelled.x).to(device),
-        torch.from_numpy(dataset.labelled.y).to(device),
+        torch.from_numpy(known.x).to(device),
+        torch.from_numpy(known.y).to(device),
+        torch.from_numpy(_graph_labels(dataset)).to(device) if graph else None,
     )
+
+
+def _graph_labels(dataset: Dataset) -> NDArray[np.float32]:
+    x, labelled = dataset.scaled(dataset.unlabelled), dataset.scaled(dataset.labelled.x)
+    return graph_labels(x, labelled, dataset.labelled.y, len(dataset.labels))
 
 
 def is_due(epoch: int, age: float, config: RunConfig) -> bool:
@@ -153,9 +166,12 @@ def _fit_epoch(state: FitState, tensors: Tensors, config: RunConfig, epoch: int)
     state.network.train()
     bias = _logit_bias(state, config)
     started, usage, steps = time.perf_counter(), torch.zeros_like(state.usage), []
-    for x, progress in batches(tensors.unlabelled, config, epoch):
+    rows = torch.arange(len(tensors.unlabelled), device=tensors.unlabelled.device)
+    for row, progress in batches(rows, config, epoch):
         past = state.usage
-        steps.append(step(state, Batch(x, tensors, progress, bias), config))
+        graph_label = None if tensors.graph_label is None else tensors.graph_label[row]
+        batch = Batch(tensors.unlabelled[row], tensors, progress, bias, graph_label)
+        steps.append(step(state, batch, config))
         usage += batch_usage(state.usage, past, config.objective.usage_momentum)
     shares = tuple((usage / usage.sum()).tolist())
     seconds = time.perf_counter() - started
@@ -202,7 +218,8 @@ def batches(x: Tensor, config: RunConfig, epoch: int) -> Iterator[tuple[Tensor, 
 
 def step(state: FitState, batch: Batch, config: RunConfig) -> dict[str, Tensor]:
     """One step of the optimiser; the loss and every term by name."""
-    set_learning_rate(state.optimizer, one_cycle(batch.progress, config.fit.peak_lr))
+    rate = one_cycle(batch.progress, config.fit.peak_lr, config.fit.hold)
+    set_learning_rate(state.optimizer, rate)
     terms = compute_terms(state, batch, config)
     loss = combine(terms)
     state.optimizer.zero_grad(set_to_none=True)
@@ -210,6 +227,8 @@ def step(state: FitState, batch: Batch, config: RunConfig) -> dict[str, Tensor]:
     average_gradients(state.network.parameters())
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.fit.clip)
     state.optimizer.step()
+    if state.average is not None:
+        state.average.update_parameters(state.network)
     return {"loss": loss.detach(), **{term.name: term.value.detach() for term in terms}}
 
 
@@ -225,14 +244,23 @@ def _require_finite(values: Mapping[str, Sequence[float]], epoch: int) -> None:
         )
 
 
-def one_cycle(progress: float, peak: float, warm: float = 0.25) -> float:
+def one_cycle(progress: float, peak: float, hold: float = 0.0, warm: float = 0.25) -> float:
     """Learning rate at ``progress``: cosine from peak/25 up to peak, then down to near zero.
 
-    Smith and Topin 2018. It depends on progress alone, so that a resumed run needs no state.
+    Smith and Topin 2018, with a time at the peak. It depends on progress alone, so that a resumed
+    run needs no state.
+
+    Args:
+        progress: of the run, in [0, 1].
+        peak: the highest rate.
+        hold: share of the run until which the rate stays at the peak, in [0, 1).
+        warm: share of the run after which it is there, in (0, 1).
     """
     if progress < warm:
         return peak * (0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * progress / warm)))
-    return peak * (1e-3 + 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm))))
+    fall = max(hold, warm)
+    gone = max(0.0, progress - fall) / (1 - fall)
+    return peak * (1e-3 + 0.5 * (1 + math.cos(math.pi * gone)))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
