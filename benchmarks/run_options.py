@@ -26,7 +26,7 @@ def add_run_options(parser: argparse.ArgumentParser, *, data: str, seeds: int) -
 
 def run_config(options: argparse.Namespace, more: Sequence[str] = ()) -> RunConfig:
     """The defaults, then what the options say, then ``more``, then ``--set``."""
-    given = [f'data.source="{_source(options.data)}"', f"data.labels={options.labels}"]
+    given = [f'data.source="{source_of(options.data)}"', f"data.labels={options.labels}"]
     if options.threads is not None:
         given.append(f"fit.threads={options.threads}")
     return load_config(None, [*given, *more, *options.set])
@@ -50,7 +50,12 @@ def seeds_of(options: argparse.Namespace, most: int | None = None) -> range:
     return range(options.first_seed, options.first_seed + count)
 
 
-def _source(data: str) -> str:
+def source_of(data: str) -> str:
+    """Where the data of a name lie: the name itself for what scikit-learn ships.
+
+    Raises:
+        SystemExit: RCMVAE_DATA_DIR does not say.
+    """
     if data in SHIPPED:
         return data
     folder = os.environ.get("RCMVAE_DATA_DIR")

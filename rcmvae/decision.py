@@ -51,12 +51,46 @@ def decide(
         p_owned: p-values of the second question, (N,).
         alpha: false-alarm rate in (0, 1).
     """
-    strange = p_familiar <= alpha / 2
-    unowned = p_owned <= alpha / 2
+    return _decisions(p_familiar <= alpha / 2, p_owned <= alpha / 2)
+
+
+def _decisions(strange: NDArray[np.bool_], unowned: NDArray[np.bool_]) -> list[Decision]:
     return [
         Decision.OUT_OF_DISTRIBUTION if s else Decision.UNKNOWN_CLASS if u else Decision.KNOWN
         for s, u in zip(strange.tolist(), unowned.tolist(), strict=True)
     ]
+
+
+def decide_batch(
+    p_familiar: NDArray[np.float64], p_owned: NDArray[np.float64], fdr: float
+) -> list[Decision]:
+    """Decide the rows of one batch so that few of those flagged are known inputs.
+
+    The expected share of known inputs among the rows not answered ``known`` is at most ``fdr``.
+    Each question gets half of it, by Benjamini and Hochberg (1995). Their bound holds for the
+    p-values of one question, which share a calibration sample (they are PRDS: Bates et al. 2023);
+    false flags of both questions add up to at most their shares of a larger whole.
+
+    Args:
+        p_familiar: p-values of the first question, (N,).
+        p_owned: p-values of the second question, (N,).
+        fdr: false discovery rate in (0, 1).
+    """
+    half = fdr / 2
+    return _decisions(benjamini_hochberg(p_familiar, half), benjamini_hochberg(p_owned, half))
+
+
+def benjamini_hochberg(p_values: NDArray[np.float64], rate: float) -> NDArray[np.bool_]:
+    """Which p-values the step-up procedure rejects at a false discovery rate, (N,).
+
+    All up to the largest p_(i) <= rate i / N, p_(i) the i-th smallest (Benjamini and Hochberg
+    1995). The rate is kept for independent and for PRDS p-values.
+    """
+    count = p_values.size
+    ordered = np.sort(p_values)
+    below = np.flatnonzero(ordered <= rate * np.arange(1, count + 1) / max(1, count))
+    bound = ordered[below[-1]] if below.size else -np.inf
+    return np.asarray(p_values <= bound)
 
 
 def smallest_alpha(sizes: Sequence[int]) -> float:

@@ -20,13 +20,15 @@ class Header:
 
     Attributes:
         bundle_version: of the bundle that answered all of them.
-        alpha: false-alarm rate of decisions and prediction sets.
+        alpha: false-alarm rate of the decisions, and miscoverage of the prediction sets.
         coverage: of the prediction sets.
+        fdr: false discovery rate of the decisions in alpha's place; None where alpha decided.
     """
 
     bundle_version: str
     alpha: float
     coverage: Coverage
+    fdr: float | None = None
 
 
 def encode_answer(
@@ -54,7 +56,8 @@ def encode_answer(
     columns |= {p.value: fill(batch, header.alpha) for p, fill in _OPTIONAL.items() if p in parts}
     if batch.sampled is not None:
         columns["sampled"] = _sampled(batch.labels, batch.sampled)
-    return orjson.dumps({**asdict(header), "predictions": _records(columns)})
+    said = {name: value for name, value in asdict(header).items() if value is not None}
+    return orjson.dumps({**said, "predictions": _records(columns)})
 
 
 def _records(columns: Mapping[str, Sequence[object]]) -> list[dict[str, object]]:

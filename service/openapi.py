@@ -71,6 +71,11 @@ _PREDICT_PARAMETERS = (
         {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
         "False-alarm rate; octets only.",
     ),
+    _query(
+        "fdr",
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "False discovery rate of this batch; octets only.",
+    ),
     _query("include", {"type": "string"}, f"Of {', '.join(Part)}, with commas; octets only."),
     _query("coverage", {"enum": list(COVERAGES)}, "Of the prediction sets; octets only."),
     _query(

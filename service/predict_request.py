@@ -1,5 +1,6 @@
 """POST /predict, from bytes to a command."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,8 @@ from service.sampling_request import digits, parse_coverage, parse_sampling
 JSON = "application/json"
 OCTETS = "application/octet-stream"
 
-_OPTIONS = frozenset({"alpha", "include", "coverage", "samples", "seed", "sample_channel"})
+_RATE = "a number between 0 and 1, both excluded"
+_OPTIONS = frozenset({"alpha", "fdr", "include", "coverage", "samples", "seed", "sample_channel"})
 _MEMBERS = _OPTIONS | {"inputs"}
 _PARAMETERS = _OPTIONS | {"dtype"}
 
@@ -32,6 +34,7 @@ class PredictRequest:
     Attributes:
         x: float32 (N, *shape), finite and in the signature's range.
         alpha: false-alarm rate in (0, 1); None for the default.
+        fdr: false discovery rate of the decisions, in (0, 1); None to decide every row by alpha.
         parts: the optional parts of each prediction.
         coverage: of the prediction sets; None for the bundle's own.
         sampling: of the uncertainty; None for none.
@@ -39,6 +42,7 @@ class PredictRequest:
 
     x: NDArray[np.float32]
     alpha: float | None
+    fdr: float | None
     parts: frozenset[Part]
     coverage: Coverage | None
     sampling: Sampling | None
@@ -66,11 +70,12 @@ def _from_json(
     _refuse_unknown(query, frozenset())
     document = parse_object(body, _MEMBERS)
     rows = require_list(document, "inputs", limit=max_rows)
-    alpha, include = document.get("alpha"), document.get("include")
+    include = document.get("include")
     x = rows_from_nested(rows, signature)
     return PredictRequest(
         x,
-        None if alpha is None else _alpha_from_json(alpha),
+        _rate_from_json(document, "alpha"),
+        _rate_from_json(document, "fdr"),
         DEFAULT_PARTS if include is None else _parts_from_json(include),
         parse_coverage(document.get("coverage")),
         parse_sampling(
@@ -93,11 +98,12 @@ def _from_octets(
     x = rows_from_bytes(body, dtype, signature)
     if len(x) > max_rows:
         raise InvalidInput("body", f"1 to {max_rows} rows", f"{len(x)} rows")
-    alpha, include = query.get("alpha"), query.get("include")
+    include = query.get("include")
     parts = DEFAULT_PARTS if include is None else parse_include(include.split(","))
     return PredictRequest(
         x,
-        None if alpha is None else _alpha_from_text(alpha),
+        _rate_from_text(query, "alpha"),
+        _rate_from_text(query, "fdr"),
         parts,
         parse_coverage(query.get("coverage")),
         parse_sampling(
@@ -123,21 +129,27 @@ def _parts_from_json(include: object) -> frozenset[Part]:
     return parse_include(include)
 
 
-def _alpha_from_json(alpha: object) -> float:
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)):
-        raise InvalidInput("alpha", "a number between 0 and 1, both excluded", kind_of(alpha))
-    return _alpha_in_range(alpha)
+def _rate_from_json(document: Mapping[str, object], field: str) -> float | None:
+    rate = document.get(field)
+    if rate is None:
+        return None
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)):
+        raise InvalidInput(field, _RATE, kind_of(rate))
+    return _rate_in_range(field, rate)
 
 
-def _alpha_from_text(alpha: str) -> float:
+def _rate_from_text(query: QueryParams, field: str) -> float | None:
+    text = query.get(field)
+    if text is None:
+        return None
     try:
-        return _alpha_in_range(float(alpha))
+        rate = float(text)
     except ValueError:
-        expected = "a number between 0 and 1, both excluded"
-        raise InvalidInput("alpha", expected, quoted(alpha)) from None
+        raise InvalidInput(field, _RATE, quoted(text)) from None
+    return _rate_in_range(field, rate)
 
 
-def _alpha_in_range(alpha: float) -> float:
-    if not 0 < alpha < 1:
-        raise InvalidInput("alpha", "a number between 0 and 1, both excluded", f"{alpha:g}")
-    return float(alpha)
+def _rate_in_range(field: str, rate: float) -> float:
+    if not 0 < rate < 1:
+        raise InvalidInput(field, _RATE, f"{rate:g}")
+    return float(rate)

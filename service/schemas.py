@@ -29,6 +29,10 @@ class PredictBody(_Wire):
 
     inputs: Annotated[list[Row], Field(min_length=1)]
     alpha: Annotated[float, Field(gt=0, lt=1, description="False-alarm rate.")] | None = None
+    fdr: (
+        Annotated[float, Field(gt=0, lt=1, description="False discovery rate of this batch.")]
+        | None
+    ) = None
     include: list[Part] | None = Field(
         None, description="Optional parts; without it all but the responsibilities."
     )
@@ -97,6 +101,9 @@ class PredictAnswer(_Wire):
     bundle_version: str
     alpha: Annotated[float, Field(gt=0, lt=1)]
     coverage: Coverage
+    fdr: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="Where it was asked for: the decisions keep to it, not to alpha."
+    )
     predictions: list[Prediction]
 
 

@@ -19,12 +19,14 @@ from rcmvae.bundle.manifest import (
     SCORES,
     WEIGHTS,
 )
-from rcmvae.graph import Graphs, scores_graph, tau_graph
+from rcmvae.graph import Graphs
 from rcmvae.label_map import LabelMap
-from rcmvae.ood import FUSED_NAMES, FusedDensity, LatentPrior, fit_fused_density
+from rcmvae.ood import FEATURE_AXES, FusedDensity, LatentPrior, fit_fused_density
+from rcmvae.scores_graph import Placement, scores_graph
+from rcmvae.tau_graph import tau_graph
 from training.affinity import channel_affinity
 from training.augment import views
-from training.calibrate import fit_feature_density, fit_temperature
+from training.calibrate import fit_density, fit_temperature
 from training.config import RunConfig, to_json
 from training.data import NO_LABEL, Dataset, Examples
 from training.draft import (
@@ -155,27 +157,27 @@ def _fit_graphs(
     prior: LatentPrior,
 ) -> Graphs:
     """Fit the densities and write `scores.onnx`, first with an open fused density, then fitted."""
-    density = fit_feature_density(stream)
-    picture = draw_picture(stream, density.means, prior.mean)
+    count = label_map.num_channels
+    features = fit_density(stream.features, stream.channel, count, FEATURE_AXES)
+    texture = fit_density(stream.texture, stream.channel, count, stream.texture.shape[1])
+    picture = draw_picture(stream, features.means, prior.mean)
     # The scores do not depend on the label map: any ownership will do.
-    tau = tau_graph(label_map, 1.0, np.zeros(label_map.num_channels)).SerializeToString()
+    tau = tau_graph(label_map, 1.0, np.zeros(count)).SerializeToString()
 
     def with_fused(fused: FusedDensity) -> Graphs:
         model = scores_graph(
             dataset.shape,
-            config.model.latent_dim,
-            density,
+            features,
+            texture,
             fused,
-            picture.anchor,
-            picture.plane,
+            Placement(picture.anchor, picture.plane),
             prior=prior,
             likelihood="gaussian" if config.model.likelihood == "gaussian" else "bernoulli",
             scaling=dataset.scaling,
         )
         return Graphs(encoder, tau, decoder, model.SerializeToString())
 
-    count = len(FUSED_NAMES)
-    unfitted = with_fused(FusedDensity(np.zeros(count), np.eye(count)))
+    unfitted = with_fused(FusedDensity.open())
     (scores,) = run_served(unfitted, ("scores",), dataset.density.x)
     return with_fused(fit_fused_density(scores))
 

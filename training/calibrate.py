@@ -14,11 +14,11 @@ from sklearn.covariance import LedoitWolf
 
 from rcmvae.calibration import Calibration, OwnedSource, ascending
 from rcmvae.label_map import LabelMap, leave_one_out
-from rcmvae.ood import SCORE_NAMES, FeatureDensity, whitener
+from rcmvae.ood import SCORE_NAMES, FeatureDensity, feature_density
 from rcmvae.ownership import OWNERSHIP_TEMPERATURE, channel_ownership, ownership_score
 from training.config import CalibrationConfig
 from training.data import NO_LABEL
-from training.encode import Encoded, softmax
+from training.encode import softmax
 
 _TINY = 1e-12
 
@@ -107,26 +107,42 @@ def fit_temperature(
     return float(np.exp(found.x))
 
 
-def channel_means(encoded: Encoded) -> NDArray[np.float64]:
-    """Mean features of every channel, (K, F); the overall mean where a channel is unused."""
-    count = encoded.logits.shape[1]
-    overall = encoded.features.mean(axis=0, dtype=np.float64)
-    of_channel = [encoded.features[encoded.channel == k] for k in range(count)]
-    return np.stack([f.mean(axis=0, dtype=np.float64) if len(f) else overall for f in of_channel])
+def channel_means(
+    values: NDArray[np.floating], channel: NDArray[np.int64], count: int
+) -> NDArray[np.float64]:
+    """Mean of values (n, F) over the inputs of every channel, (K, F).
 
-
-def fit_feature_density(encoded: Encoded) -> FeatureDensity:
-    """Gaussian per channel over the features of the training stream, one shrunk covariance.
-
-    Lee et al. 2018 with channels for classes; shrinkage by Ledoit and Wolf 2004.
+    The overall mean where a channel is unused.
     """
-    means = channel_means(encoded)
-    residual = encoded.features - means[encoded.channel]
+    overall = values.mean(axis=0, dtype=np.float64)
+    of_channel = [values[channel == k] for k in range(count)]
+    return np.stack([v.mean(axis=0, dtype=np.float64) if len(v) else overall for v in of_channel])
+
+
+def fit_density(
+    values: NDArray[np.floating], channel: NDArray[np.int64], count: int, axes: int
+) -> FeatureDensity:
+    """Gaussian per channel over what the encoder says of the training stream.
+
+    Lee et al. 2018 with channels for classes, and one covariance, shrunk by Ledoit and Wolf 2004 in
+    units of each value's own standard deviation.
+
+    Args:
+        values: features or texture, (n, F).
+        channel: of each input, (n,).
+        count: K.
+        axes: directions with a variance of their own.
+    """
+    means = channel_means(values, channel, count)
+    spread = values.std(axis=0, dtype=np.float64)
+    # A value that never varies is measured in units of the others.
+    scale = np.maximum(spread, max(1e-3 * float(spread.max()), 1e-6))
+    residual = (values - means[channel]) / scale
     covariance = LedoitWolf(assume_centered=True).fit(residual).covariance_
     # A floor keeps directions that the training stream never uses from dominating, and the
     # covariance invertible where no feature varies at all.
     floor = max(1e-3 * float(np.trace(covariance)) / len(covariance), 1e-9)
-    return FeatureDensity(means, whitener(covariance + floor * np.eye(len(covariance))))
+    return feature_density(means, covariance + floor * np.eye(len(covariance)), axes, scale)
 
 
 def calibrate(

@@ -38,8 +38,9 @@ from rcmvae.bundle.manifest import (
 )
 from rcmvae.counts import write_counts
 from rcmvae.errors import BundleDamaged
-from rcmvae.graph import Graphs, tau_graph
+from rcmvae.graph import Graphs
 from rcmvae.label_map import LabelMap
+from rcmvae.tau_graph import tau_graph
 from training.calibrate import Judged, Ownable, calibrate
 from training.config import CalibrationConfig
 from training.data import NO_LABEL, Examples

@@ -16,6 +16,9 @@ from rcmvae.predictor import open_session
 
 CHUNK = 512
 
+ENCODED = ("logits", "mu", "logvar", "features", "texture_maps")
+"""Outputs of `encoder.onnx`, in the order of ``Encoded``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -26,12 +29,14 @@ class Encoded:
         mu: latent means, (n, K, d).
         logvar: latent log-variances, (n, K, d).
         features: (n, F).
+        texture: (n, T).
     """
 
     logits: NDArray[np.float32]
     mu: NDArray[np.float32]
     logvar: NDArray[np.float32]
     features: NDArray[np.float32]
+    texture: NDArray[np.float32]
 
     @property
     def channel(self) -> NDArray[np.int64]:
@@ -58,8 +63,7 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def encode(session: ort.InferenceSession, x: NDArray[np.float32]) -> Encoded:
     """Encode x, (n, *shape) with n > 0, by a session over `encoder.onnx`."""
-    names = ["logits", "mu", "logvar", "features"]
-    parts = [session.run(names, {"x": x[chunk]}) for chunk in chunks(len(x))]
+    parts = [session.run(list(ENCODED), {"x": x[chunk]}) for chunk in chunks(len(x))]
     return Encoded(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

@@ -40,8 +40,8 @@ class SupervisedCnn:
         test = known_test(dataset)
         return share_right(answers(self.fitted(dataset, run), test.x), test)
 
-    def fitted(self, dataset: Dataset, run: RunConfig) -> nn.Module:
-        """The network, fitted to the labelled inputs."""
+    def fitted(self, dataset: Dataset, run: RunConfig) -> nn.Sequential:
+        """The network, trained on the labelled inputs of the split."""
         torch.set_num_threads(thread_count(run.fit.threads))
         torch.manual_seed(run.seed)
         network = build_classifier(dataset, run)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rcmvae.decision import decide
+from rcmvae.decision import Decision, decide, decide_batch
 from rcmvae.prediction import PredictionBatch
 from service.answer import Header, encode_answer
 from service.body import media_type, read_body
@@ -41,7 +41,7 @@ async def predict(request: Request) -> Response:
 def _answer(runtime: Runtime, served: Served, parsed: PredictRequest) -> bytes:
     batch, seconds = _timed(served, parsed)
     alpha = parsed.alpha or default_alpha(runtime, served)
-    decisions = decide(batch.p_familiar, batch.p_owned, alpha)
+    decisions = _decisions(batch, alpha, parsed.fdr)
     ids = _prediction_ids(len(batch))
     runtime.metrics.answers.observe_batch(batch, decisions, seconds)
     if runtime.settings.capture:
@@ -50,8 +50,14 @@ def _answer(runtime: Runtime, served: Served, parsed: PredictRequest) -> bytes:
             Seen(name, x, served.version, now) for name, x in zip(ids, parsed.x, strict=True)
         )
     coverage = parsed.coverage or served.predictor.calibration.coverage
-    header = Header(served.version, alpha, coverage)
+    header = Header(served.version, alpha, coverage, parsed.fdr)
     return encode_answer(header, batch, decisions, ids, parsed.parts)
+
+
+def _decisions(batch: PredictionBatch, alpha: float, fdr: float | None) -> list[Decision]:
+    if fdr is None:
+        return decide(batch.p_familiar, batch.p_owned, alpha)
+    return decide_batch(batch.p_familiar, batch.p_owned, fdr)
 
 
 def default_alpha(runtime: Runtime, served: Served) -> float:

@@ -11,11 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
 
 from rcmvae.decision import (
     Decision,
+    benjamini_hochberg,
     conformal_p_values,
     decide,
+    decide_batch,
     prediction_set,
     smallest_alpha,
 )
@@ -153,3 +156,66 @@ def test_p_values_fall_as_scores_rise() -> None:
     p = conformal_p_values(calibration, np.linspace(-4, 4, 99))
     assert np.all(np.diff(p) <= 0)
     assert_allclose(p[[0, -1]], [1.0, 1 / 51])
+
+
+P_VALUES = st.one_of(st.sampled_from([0.001, 0.01, 0.02, 0.5, 1.0]), st.floats(1e-6, 1.0))
+
+
+@given(st.lists(P_VALUES, min_size=1, max_size=30), ALPHAS)
+@example(p=[0.05, 0.1], rate=0.1)
+def test_the_step_up_procedure_is_that_of_scipy(p: list[float], rate: float) -> None:
+    adjusted = false_discovery_control(p, method="bh")
+    near = np.isclose(adjusted, rate, rtol=1e-12)  # there rounding decides, in both
+    rejected = benjamini_hochberg(np.array(p), rate)
+    assert_array_equal(rejected[~near], (adjusted <= rate)[~near])
+
+
+def test_no_batch_no_rejection() -> None:
+    assert benjamini_hochberg(np.array([]), 0.1).size == 0
+    assert decide_batch(np.array([]), np.array([]), 0.1) == []
+
+
+def test_a_batch_flags_what_row_by_row_at_the_same_rate_does_not() -> None:
+    """Among many that stand out, the bound is the rate itself; one alone has to stand out more."""
+    ones = np.ones(4)
+    assert decide_batch(np.array([0.04, 0.04, 0.04, 0.04]), ones, 0.1) == [OUT] * 4
+    assert decide_batch(np.array([0.04, 1.0, 1.0, 1.0]), ones, 0.1) == [KNOWN] * 4
+    assert decide_batch(ones, np.array([0.0125, 1.0, 1.0, 1.0]), 0.1)[0] is UNKNOWN_CLASS
+
+
+@pytest.mark.parametrize("outliers", [0, 5, 40])
+@pytest.mark.parametrize("dependence", [0.0, 0.9])
+def test_false_discoveries_keep_to_the_rate(outliers: int, dependence: float) -> None:
+    """Over many draws of calibration sample and batch; the questions may depend on each other.
+
+    All known inputs of a batch share the two calibration samples, so their p-values are dependent:
+    PRDS, under which Benjamini and Hochberg's bound holds (Bates et al. 2023).
+    """
+    rng = np.random.default_rng(outliers)
+    batch, draws, rate = 50, 1500, 0.2
+    shares = np.empty(draws)
+    for draw in range(draws):
+        fused = rng.normal(size=100 + batch)
+        owned = dependence * fused + (1.0 - dependence) * rng.normal(size=100 + batch)
+        fused[100 : 100 + outliers] += 4.0
+        p = [conformal_p_values(np.sort(s[:100]), s[100:]) for s in (fused, owned)]
+        flagged = np.array([d is not KNOWN for d in decide_batch(p[0], p[1], rate)])
+        shares[draw] = flagged[outliers:].sum() / max(1, flagged.sum())
+    assert shares.mean() <= rate + 3.0 * shares.std() / np.sqrt(draws)
+
+
+def _false_alarms(rng: np.random.Generator, split: int, alpha: float) -> float:
+    """Share of known inputs flagged after one draw of both samples, (2, 400) tests."""
+    fused, owned = rng.gamma(2.0, size=split + 400), rng.beta(0.3, 3.0, size=split + 400)
+    p = [conformal_p_values(np.sort(s[:split]), s[split:]) for s in (fused, owned)]
+    return float(np.mean([d is not KNOWN for d in decide(p[0], p[1], alpha)]))
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.2])
+def test_the_guarantee_over_many_splits(alpha: float) -> None:
+    """The mean over 300 draws keeps to alpha; a single split may not, and does not have to."""
+    rng = np.random.default_rng(7)
+    rates = np.array([_false_alarms(rng, 399, alpha) for _ in range(300)])
+    assert rates.mean() <= alpha + 3.0 * rates.std() / np.sqrt(len(rates))
+    assert rates.mean() >= 0.5 * alpha  # not by never raising an alarm
+    assert (rates > alpha).any()

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from rcmvae.calibration import Calibration, PValues, ascending
-from rcmvae.graph import tau_graph
 from rcmvae.label_map import LabelMap, responsibility_score
 from rcmvae.ood import SCORE_NAMES
 from rcmvae.ownership import (
@@ -17,6 +16,7 @@ from rcmvae.ownership import (
     channel_ownership,
     ownership_score,
 )
+from rcmvae.tau_graph import tau_graph
 from rcmvae.walk import SURVIVAL
 from tests.rcmvae.random_maps import label_maps, random_map
 from tests.rcmvae.served_run import run_graph

@@ -35,7 +35,7 @@ DOCUMENTED = {
     "responsibilities": ((5, 3), "float32"),
     "channel": ((5,), "int64"),
     "position": ((5, 2), "float32"),
-    "scores": ((5, 8), "float32"),
+    "scores": ((5, 13), "float32"),
     "p_familiar": ((5,), "float64"),
     "p_owned": ((5,), "float64"),
     "label_p_values": ((5, 2), "float64"),
@@ -185,7 +185,7 @@ def _without(bundle: Bundle, name: str) -> Bundle:
     [
         (lambda b: _calibrated(b, temperature=0), CALIBRATION, "temperature"),
         (lambda b: _calibrated(b, fused=[]), CALIBRATION, "fused"),
-        (lambda b: _calibrated(b, score_names=["kl"]), SCORES, r"\(16, 4\), got \(16, 8\)"),
+        (lambda b: _calibrated(b, score_names=["kl"]), SCORES, r"\(16, 4\), got \(16, 13\)"),
         (lambda b: _described(b, labels=("a", "b", "c")), TAU, r"\(16, 3\), got \(16, 2\)"),
         (lambda b: _described(b, num_channels=4), TAU, r"\(16, 4\), got \(16, 3\)"),
         (lambda b: _described(b, input=InputSignature(shape=(3, 2))), ENCODER, "first run failed"),

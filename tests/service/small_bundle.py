@@ -30,10 +30,12 @@ from rcmvae.bundle.manifest import (
 )
 from rcmvae.calibration import Calibration, ascending
 from rcmvae.counts import write_counts
-from rcmvae.graph import SERVED_OUTPUTS, Graphs, scores_graph, served_graph, tau_graph
+from rcmvae.graph import SERVED_OUTPUTS, Graphs, served_graph
 from rcmvae.label_map import LabelMap
-from rcmvae.ood import SCORE_NAMES, FeatureDensity, FusedDensity, fit_fused_density
+from rcmvae.ood import SCORE_NAMES, FeatureDensity, FusedDensity, feature_density, fit_fused_density
 from rcmvae.ownership import channel_ownership
+from rcmvae.scores_graph import Placement, scores_graph
+from rcmvae.tau_graph import tau_graph
 
 SHAPE = (2, 3)
 LABELS = ("circle", "square")
@@ -47,8 +49,10 @@ _ENCODER = (
     _HEADER
     + """
 encoder (float[N, 2, 3] x)
-    => (float[N, 3] logits, float[N, 3, 2] mu, float[N, 3, 2] logvar, float[N, 6] features)
+    => (float[N, 3] logits, float[N, 3, 2] mu, float[N, 3, 2] logvar, float[N, 6] features,
+        float[N, 2] texture_maps)
 <int64[2] flat = {0, 6}, int64[3] per_channel = {0, 3, 2}, float zero = {0.0},
+ int64[1] columns = {2},
  float[6, 3] w = {4, -4, 1, 4, -4, -6, 4, -4, 1, -4, 4, 1, -4, 4, -6, -4, 4, 1},
  float[3] b = {0, 0, 3}>
 {
@@ -57,21 +61,23 @@ encoder (float[N, 2, 3] x)
     logits = Add (weighted, b)
     mu = Reshape (features, per_channel)
     logvar = Mul (mu, zero)
+    texture_maps = ReduceMean <keepdims = 0> (x, columns)
 }
 """
 )
 _DECODER = (
     _HEADER
     + """
-decoder (float[N, 2] z, int64[N] channel) => (float[N, 2, 3] reconstruction)
+decoder (float[N, 2] z, int64[N] channel)
+    => (float[N, 2, 3] reconstruction, float[N, 2, 3] reconstruction_logits)
 <float[3, 6] prototype = {3, 3, 3, -3, -3, -3, -3, -3, -3, 3, 3, 3, 3, -3, 3, 3, -3, 3},
  float[2, 6] w = {0.1, 0, 0.1, 0, 0, 0.1, 0, 0.1, 0, 0.1, 0, 0}, int64[3] image = {0, 2, 3}>
 {
     bias = Gather (prototype, channel)
     shift = MatMul (z, w)
     logit = Add (bias, shift)
-    squashed = Sigmoid (logit)
-    reconstruction = Reshape (squashed, image)
+    reconstruction_logits = Reshape (logit, image)
+    reconstruction = Sigmoid (reconstruction_logits)
 }
 """
 )
@@ -142,22 +148,23 @@ def _contents(extra: int) -> dict[str, bytes]:
 
 
 def _graphs(evidence: LabelMap) -> dict[str, bytes]:
-    features = FeatureDensity(PROTOTYPES.astype(np.float64), 4.0 * np.eye(6))
-    first = FusedDensity(np.zeros(4), np.eye(4))
+    features = feature_density(PROTOTYPES.astype(np.float64), np.eye(6) / 16.0, axes=2)
     ownership = channel_ownership(np.eye(3), evidence.evidence, half=0.5)
     graphs = {
         ENCODER: parser.parse_model(_ENCODER).SerializeToString(),
         DECODER: parser.parse_model(_DECODER).SerializeToString(),
         TAU: tau_graph(evidence, 1.0, ownership).SerializeToString(),
-        SCORES: _scores(features, first),
+        SCORES: _scores(features, FusedDensity.open()),
     }
     fused = fit_fused_density(_run(graphs, known_inputs(400, seed=0))["scores"])
     return graphs | {SCORES: _scores(features, fused)}
 
 
 def _scores(features: FeatureDensity, fused: FusedDensity) -> bytes:
-    anchor, plane = np.eye(3)[:, :2], 0.1 * np.eye(2)
-    graph = scores_graph(SHAPE, 2, features, fused, anchor, plane)
+    rows = PROTOTYPES.reshape(3, *SHAPE).mean(axis=2).astype(np.float64)
+    texture = feature_density(rows, np.eye(2) / 16.0, axes=1)
+    placement = Placement(np.eye(3)[:, :2], 0.1 * np.eye(2))
+    graph = scores_graph(SHAPE, features, texture, fused, placement)
     return bytes(graph.SerializeToString())
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rcmvae.bundle import load_bundle
-from rcmvae.decision import Decision, decide, prediction_set
+from rcmvae.decision import Decision, decide, decide_batch, prediction_set
 from rcmvae.predictor import Predictor
 from rcmvae.sampled import Sampling
 from service.runtime import LARGE_BODY
@@ -67,6 +67,25 @@ def test_the_three_decisions(shared_client: AppClient) -> None:
     assert decisions[0] is Decision.KNOWN
     assert decisions[1] is not Decision.KNOWN
     assert decisions[2] is Decision.OUT_OF_DISTRIBUTION
+
+
+def test_a_batch_can_be_decided_at_a_false_discovery_rate(shared_client: AppClient) -> None:
+    """Ten of noise among forty known: the bound adapts to how many stand out."""
+    noise = np.tile(np.array([[0, 1, 0], [1, 0, 1]], dtype=np.float32), (10, 1, 1))
+    x = np.concatenate([known_inputs(40, seed=9), noise])
+    answer = _answer(shared_client, x, fdr=0.1)
+    p = [[getattr(q.ood, name) for q in answer.predictions] for name in ("p_familiar", "p_owned")]
+    decisions = [q.ood.decision for q in answer.predictions]
+    assert answer.fdr == 0.1
+    assert answer.alpha == 0.02
+    assert decisions == decide_batch(np.array(p[0]), np.array(p[1]), 0.1)
+    assert decisions[40:] == [Decision.OUT_OF_DISTRIBUTION] * 10
+    response = shared_client.post(
+        "/predict?dtype=float32&fdr=0.1", content=x.astype("<f4").tobytes(), headers=OCTETS
+    )
+    octets = PredictAnswer.model_validate_json(response.content)
+    assert [q.ood.decision for q in octets.predictions] == decisions
+    assert _answer(shared_client, x).fdr is None
 
 
 def test_flat_nested_and_octets_agree(shared_client: AppClient) -> None:

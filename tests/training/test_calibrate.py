@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import mahalanobis
 
 from rcmvae.label_map import LabelMap
+from rcmvae.ood import FeatureDensity
 from rcmvae.ownership import OWNERSHIP_TEMPERATURE, channel_ownership, ownership_score
 from training.calibrate import (
     Judged,
     Ownable,
     calibrate,
     channel_means,
-    fit_feature_density,
+    fit_density,
     fit_temperature,
 )
 from training.config import CalibrationConfig
@@ -86,12 +87,16 @@ def encoded(seed: int, count: int = 300) -> Encoded:
     spread = rng.normal(size=(count, 6)) @ rng.normal(size=(6, 6))
     features = (spread + 10 * np.eye(4, 6)[channel]).astype(np.float32)
     mu = rng.normal(size=(count, 4, 2)).astype(np.float32)
-    return Encoded(logits, mu, np.zeros_like(mu), features)
+    return Encoded(logits, mu, np.zeros_like(mu), features, features)
+
+
+def density_of(stream: Encoded) -> FeatureDensity:
+    return fit_density(stream.features, stream.channel, 4, axes=6)
 
 
 def test_channel_means_fall_back_to_the_overall_mean() -> None:
     stream = encoded(0)
-    means = channel_means(stream)
+    means = channel_means(stream.features, stream.channel, 4)
     own = stream.features[stream.channel == 1].astype(np.float64).mean(axis=0)
     np.testing.assert_allclose(means[1], own)
     np.testing.assert_allclose(means[3], stream.features.astype(np.float64).mean(axis=0))
@@ -99,7 +104,7 @@ def test_channel_means_fall_back_to_the_overall_mean() -> None:
 
 def test_feature_density_is_the_mahalanobis_distance_of_scipy() -> None:
     stream = encoded(0, 5000)
-    density = fit_feature_density(stream)
+    density = density_of(stream)
     residual = stream.features - density.means[stream.channel]
     inverse = np.linalg.inv(np.cov(residual, rowvar=False, bias=True))
     expected = [mahalanobis(r, np.zeros(6), inverse) ** 2 for r in residual[:20]]
@@ -111,7 +116,7 @@ def test_feature_density_is_the_mahalanobis_distance_of_scipy() -> None:
 def test_feature_density_survives_features_that_never_vary() -> None:
     stream = encoded(0)
     still = replace(stream, features=stream.features * np.array([1, 1, 1, 0, 0, 0], np.float32))
-    density = fit_feature_density(still)
+    density = density_of(still)
     strange = still.features[:5] + np.array([0, 0, 0, 1, 1, 1], np.float32)
     far = density.distance(strange, still.channel[:5])
     assert np.isfinite(far).all()

@@ -3,13 +3,16 @@
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
+from scipy.signal import correlate2d
+from torch import Tensor, nn
 
 from rcmvae.errors import InvalidInput
 from training.config import ModelConfig
 from training.model.conditioning import Conditioning
-from training.model.encoder import LOGVAR_LIMIT, build_encoder
+from training.model.encoder import FINE_FILTERS, LOGVAR_LIMIT, build_encoder, fine_energy
 from training.model.network import RcmVae, channel_count
 
 SMALL = ModelConfig(
@@ -62,6 +65,56 @@ def test_an_input_is_encoded_alike_in_any_batch_and_in_either_mode(
     together, alone = encoder.train()(x), encoder.eval()(x[4:5])
     for part, own in zip(together, alone, strict=True):
         torch.testing.assert_close(part[4:5], own, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 20)])
+def test_texture_is_the_mean_of_every_map(shape: tuple[int, ...]) -> None:
+    """Of the same pass that encodes: by hooks on the activations."""
+    torch.manual_seed(0)
+    config = ModelConfig(encoder="conv", latent_dim=3, filters=4, features=16)
+    encoder, x = build_encoder(shape, config, 6), torch.rand(2, *shape)
+    means: list[Tensor] = []
+
+    def keep(_: nn.Module, __: object, out: Tensor) -> None:
+        if out.ndim == 4:
+            means.append(out.mean((2, 3)))
+
+    for layer in encoder.trunk.children():
+        if isinstance(layer, nn.ReLU | nn.SiLU):
+            layer.register_forward_hook(keep)
+    encoding, texture = encoder.encode_with_texture(x)
+    torch.testing.assert_close(texture[:, :-4], torch.cat(means, dim=1))
+    torch.testing.assert_close(texture[:, -4:], fine_energy(x))
+    for part, own in zip(encoding, encoder(x), strict=True):
+        torch.testing.assert_close(part, own)
+
+
+def test_fine_energy_is_that_of_scipys_correlation() -> None:
+    x = np.random.default_rng(0).random((3, 9, 7))
+    expected = [
+        [
+            np.log(np.square(correlate2d(image, np.array(f), mode="valid")[::2, ::2]).sum() + 1e-3)
+            for f in FINE_FILTERS
+        ]
+        for image in x
+    ]
+    actual = fine_energy(torch.from_numpy(x).float().unsqueeze(1))
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=1e-4)
+
+
+def test_a_flat_image_has_no_fine_energy() -> None:
+    flat = torch.full((1, 3, 8, 8), 0.7)
+    torch.testing.assert_close(fine_energy(flat), torch.full((1, 4), 1e-3).log())
+
+
+@pytest.mark.parametrize(("size", "plain"), [(9, True), (40, False)])
+def test_texture_of_vectors_is_the_smaller_of_input_and_first_layer(size: int, plain: bool) -> None:
+    torch.manual_seed(0)
+    encoder = build_encoder((size,), ModelConfig(encoder="mlp", features=16), 4)
+    x = torch.rand(3, size)
+    texture = encoder.encode_with_texture(x)[1]
+    expected = x if plain else encoder.trunk[:4](x)  # type: ignore[index]
+    torch.testing.assert_close(texture, expected)
 
 
 def test_logvar_is_bounded_and_keeps_a_gradient_at_the_bound() -> None:

@@ -20,7 +20,7 @@ def clouds(channels: int, count: int = 200, latent: int = 3) -> tuple[Encoded, N
     logits = np.eye(channels, dtype=np.float32)[channel]
     mu = rng.normal(size=(count, channels, latent)).astype(np.float32)
     features = centres[channel].astype(np.float32)
-    return Encoded(logits, mu, np.zeros_like(mu), features), centres
+    return Encoded(logits, mu, np.zeros_like(mu), features, features), centres
 
 
 def origin_of(encoded: Encoded) -> NDArray[np.float64]:

@@ -19,7 +19,8 @@ from training.resemblance import (
 
 def encoded(logits: NDArray[np.float32]) -> Encoded:
     empty = np.zeros((*logits.shape, 1), np.float32)
-    return Encoded(logits, empty, empty, np.zeros((len(logits), 2), np.float32))
+    nothing = np.zeros((len(logits), 2), np.float32)
+    return Encoded(logits, empty, empty, nothing, nothing)
 
 
 @pytest.mark.parametrize("shape", [(5,), (1, 3, 2)])

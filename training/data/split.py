@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcmvae.errors import DataError
+from rcmvae.ood import NUM_TYPICAL
 from training.config import AUTO, DataConfig
 from training.data.source import Source
 
@@ -14,8 +15,8 @@ USUAL_HELD_OUT_SHARE = 30
 """Of large sets one in so many is held out: 2,000 of the 60,000 of MNIST."""
 
 USUAL_TEST = 597
-MIN_DENSITY = 5
-"""One more than the scores that the fused density is fitted to."""
+MIN_DENSITY = NUM_TYPICAL + 1
+"""One more than the values that the density of `atypicality` is fitted to."""
 
 
 @dataclass(frozen=True, slots=True)

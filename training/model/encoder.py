@@ -15,6 +15,14 @@ LOGVAR_LIMIT = 6.0
 SMALL_SIDE = 12
 """Images whose smaller side is below this are small."""
 
+FINE_FILTERS = (
+    ((0.0, 0.0, 0.0), (0.0, 1.0, -1.0), (0.0, 0.0, 0.0)),
+    ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0)),
+    ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0)),
+    ((0.0, -0.25, 0.0), (-0.25, 1.0, -0.25), (0.0, -0.25, 0.0)),
+)
+ENERGY_FLOOR = 1e-3
+
 
 class Encoding(NamedTuple):
     """What the encoder says of B inputs.
@@ -53,6 +61,27 @@ class Encoder(nn.Module):
         """Encode what ``scale`` returns, (B, *shape)."""
         return self.read(self.trunk(x))
 
+    def encode_with_texture(self, x: Tensor) -> tuple[Encoding, Tensor]:
+        """Encode x (B, *shape), and say what its texture is, (B, T); no training asks for it.
+
+        Of a convolutional trunk: the mean of every map after each activation, and the logarithm of
+        the energy of fine filters over x. It knows strokes, noise and blur, and not where they are.
+        Of another trunk: the scaled input, or the first hidden layer where that is smaller.
+        """
+        scaled = self.scale(x)
+        hidden, maps, layers = scaled, [], []
+        for layer in self.trunk.children():
+            hidden = layer(hidden)
+            if isinstance(layer, nn.ReLU | nn.SiLU) and hidden.ndim == 4:
+                maps.append(nn.functional.adaptive_avg_pool2d(hidden, 1).flatten(1))
+            elif isinstance(layer, nn.SiLU):
+                layers.append(hidden)
+        if maps:
+            return self.read(hidden), torch.cat([*maps, fine_energy(scaled)], dim=1)
+        flat = scaled.flatten(1)
+        plain = flat if flat.shape[1] <= layers[0].shape[1] else layers[0]
+        return self.read(hidden), plain
+
     def read(self, features: Tensor) -> Encoding:
         """What the heads say of features, (B, F)."""
         mu = self.layout.arrange(self.mu_head(features))
@@ -60,6 +89,17 @@ class Encoder(nn.Module):
         # A smooth clamp: no variance may explode, and no gradient may die at the bound.
         logvar = LOGVAR_LIMIT * torch.tanh(logvar / LOGVAR_LIMIT)
         return Encoding(self.channel_head(features), mu, logvar, features)
+
+
+def fine_energy(x: Tensor) -> Tensor:
+    """Logarithm of the energy of four filters over images (B, C, H, W), (B, 4).
+
+    Differences across, down and along a diagonal, and a Laplacian, at every other place: what a
+    strided convolution blurs. They are averages over colours.
+    """
+    filters = x.new_tensor(FINE_FILTERS).unsqueeze(1).expand(-1, x.shape[1], -1, -1) / x.shape[1]
+    found = nn.functional.conv2d(x, filters, stride=2)
+    return torch.log(found.square().sum((2, 3)) + ENERGY_FLOOR)
 
 
 def conv_trunk(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:

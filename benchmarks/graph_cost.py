@@ -1,0 +1,153 @@
+"""What scores, label map and decoding cost beside the encoder alone, in ONNX Runtime on one thread.
+
+python -m benchmarks.graph_cost --data mnist --labels 100
+python -m benchmarks.graph_cost --runs runs/a
+
+Four graphs run in turn, each with what the one before computes: ``encoder`` (channel logits, all
+channels' moments, features), ``label_map``, ``decoding`` of the best channel, and ``served``, with
+all scores. A figure is the median CPU time of the calling thread, which other load on the machine
+lengthens least. Without ``--runs`` the weights are untrained, which costs the same.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from benchmarks.result import (
+    Result,
+    add_options,
+    figures_of,
+    print_figures,
+    provenance,
+    write_result,
+)
+from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
+from rcmvae.bundle import Lineage
+from rcmvae.bundle.manifest import DECODER, ENCODER, SCORES, TAU
+from rcmvae.graph import LABEL_MAP_OUTPUTS, SERVED_OUTPUTS, Graphs, served_graph
+from training.assemble import assemble
+from training.config import RunConfig
+from training.data import Dataset, label_ids, load_dataset
+from training.encode import session_of
+from training.model.network import RcmVae, channel_count
+from training.recipe import settled
+from training.run import RunFolder
+from training.run_io import read_run
+
+BATCHES = (1, 16, 64)
+STAGES = {
+    "encoder": ("logits", "mu", "logvar", "features"),
+    "label_map": LABEL_MAP_OUTPUTS,
+    "decoding": (*LABEL_MAP_OUTPUTS, "reconstruction"),
+    "served": SERVED_OUTPUTS,
+}
+UNTRAINED = ("data.limit=2000",)
+REPEATS = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _options(given)
+    origin = provenance("graph_cost", given)
+    rounds = 5 if options.quick else options.rounds
+    networks = _networks(options)
+    runs: list[dict[str, float]] = []
+    for run, dataset, network in tqdm(networks, desc="networks"):
+        draft = assemble(network, dataset, run, Lineage(method="fit"), label_ids(dataset))
+        graphs = Graphs(*(draft.contents[name] for name in (ENCODER, TAU, DECODER, SCORES)))
+        runs.append(cost_figures(graphs, dataset.test.x, rounds))
+    result = Result(
+        commit=origin.commit,
+        command=origin.command,
+        seeds=tuple(run.seed for run, _, _ in networks),
+        config={"run": shown(networks[0][0])},
+        figures=figures_of(runs),
+    )
+    print_figures(result.figures)
+    if options.json is not None:
+        write_result(result, options.json)
+    return 0
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.graph_cost",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_run_options(parser, data="mnist", seeds=1)
+    parser.add_argument("--runs", type=Path, nargs="+", metavar="DIR", help="trained already")
+    parser.add_argument("--rounds", type=int, default=100, help="of each batch size")
+    add_options(parser)
+    return parser.parse_args(arguments)
+
+
+def _networks(options: argparse.Namespace) -> list[tuple[RunConfig, Dataset, RcmVae]]:
+    if options.runs:
+        found = [read_run(RunFolder(path)) for path in options.runs]
+        return [(run, dataset, state.network) for run, dataset, state in found]
+    config = run_config(options, UNTRAINED)
+    return [_untrained(config, seed) for seed in seeds_of(options)]
+
+
+def _untrained(config: RunConfig, seed: int) -> tuple[RunConfig, Dataset, RcmVae]:
+    dataset = load_dataset(config.data, seed)
+    run = settled(config, dataset)
+    torch.manual_seed(seed)
+    channels = channel_count(run.model, len(dataset.held_labels))
+    return run, dataset, RcmVae(dataset.shape, run.model, channels, dataset.scaling)
+
+
+def cost_figures(graphs: Graphs, x: NDArray[np.float32], rounds: int) -> dict[str, float]:
+    """Microseconds of one run at each stage and batch size, and its share over the encoder.
+
+    Args:
+        graphs: of a bundle.
+        x: inputs, as many as the largest batch or more.
+        rounds: how often each is timed, in turn.
+    """
+    sessions = {name: session_of(served_graph(graphs, outputs)) for name, outputs in STAGES.items()}
+    figures = {}
+    for batch in BATCHES:
+        taken = _in_turn(sessions, x[:batch], rounds)
+        for name, seconds in taken.items():
+            figures[f"{name}_microseconds_{batch}"] = 1e6 * seconds
+        for name in list(STAGES)[1:]:
+            figures[f"{name}_over_encoder_{batch}"] = taken[name] / taken["encoder"] - 1.0
+    return figures
+
+
+def _in_turn(
+    sessions: Mapping[str, ort.InferenceSession], x: NDArray[np.float32], rounds: int
+) -> dict[str, float]:
+    """Median CPU seconds of a run of each; the first runs warm up."""
+    for name, session in sessions.items():
+        _seconds(session, STAGES[name], x)
+    taken = [
+        {name: _seconds(session, STAGES[name], x) for name, session in sessions.items()}
+        for _ in range(rounds)
+    ]
+    return {name: median(one[name] for one in taken) for name in sessions}
+
+
+def _seconds(
+    session: ort.InferenceSession, outputs: Sequence[str], x: NDArray[np.float32]
+) -> float:
+    started = time.thread_time()
+    for _ in range(REPEATS):
+        session.run(outputs, {"x": x})
+    return (time.thread_time() - started) / REPEATS
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""`tau.onnx`: from channel logits to label probabilities and uncertainty, without torch."""
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from rcmvae.graph_text import with_constants
+from rcmvae.label_map import LabelMap, expected_entropy
+from rcmvae.ownership import OWNERSHIP_TEMPERATURE
+from rcmvae.uncertainty import entropy
+
+# On one row every operator costs as much as thousands of multiplications. So sums are products with
+# constants where that saves an operator, and what does not depend on the input is a constant: the
+# entropies of rows of tau are. Tau has a floor, so no probability is zero. The total is the sum of
+# its parts, as in float32 it would miss that sum by up to 1e-5.
+_TAU_TEXT = """
+tau (float[N, {channels}] logits) => (
+    float[N, {channels}] responsibilities, int64[N] channel, float[N, {labels}] probabilities,
+    float[N] total, float[N] aleatoric, float[N] channel_ambiguity,
+    float[N] label_map_ignorance, float[N] responsibility, float[N] unowned)
+<float zero = {{0.0}}, float one = {{1.0}}, int64[1] last = {{1}}>
+{{
+    tempered = Div (logits, temperature)
+    responsibilities = Softmax <axis = 1> (tempered)
+    channel = ArgMax <axis = 1, keepdims = 0> (logits)
+    probabilities = MatMul (responsibilities, tau)
+    logarithm = Log (probabilities)
+    weighted = Mul (probabilities, logarithm)
+    negative_total = ReduceSum <keepdims = 0> (weighted, last)
+    negative_conditional = MatMul (responsibilities, negative_row_entropy)
+    aleatoric = MatMul (responsibilities, row_expected_entropy)
+    raw_ambiguity = Sub (negative_conditional, negative_total)
+    channel_ambiguity = Max (raw_ambiguity, zero)
+    label_map_ignorance = MatMul (responsibilities, row_ignorance)
+    epistemic = Add (channel_ambiguity, label_map_ignorance)
+    total = Add (aleatoric, epistemic)
+    sure = Mul (responsibilities, row_peak)
+    surest = ReduceMax <keepdims = 0> (sure, last)
+    responsibility = Sub (one, surest)
+    softened = Div (logits, ownership_temperature)
+    soft_responsibilities = Softmax <axis = 1> (softened)
+    unowned = MatMul (soft_responsibilities, unownership)
+}}
+"""
+
+
+def tau_graph(
+    label_map: LabelMap, temperature: float, ownership: NDArray[np.float64]
+) -> ModelProto:
+    """Write the graph.
+
+    Args:
+        label_map: evidence and floor.
+        temperature: divides the logits, > 0.
+        ownership: how far labels speak for each channel, within [0, 1], (K,).
+    """
+    tau = label_map.tau
+    spread = expected_entropy(label_map.counts, label_map.floor)
+    text = _TAU_TEXT.format(channels=tau.shape[0], labels=tau.shape[1])
+    constants = {
+        "temperature": np.array(temperature),
+        "tau": tau,
+        "negative_row_entropy": -entropy(tau),
+        "row_expected_entropy": spread,
+        "row_ignorance": np.maximum(entropy(tau) - spread, 0.0),
+        "row_peak": tau.max(axis=1),
+        "unownership": 1.0 - ownership,
+        "ownership_temperature": np.array(OWNERSHIP_TEMPERATURE),
+    }
+    return with_constants(text, constants)
