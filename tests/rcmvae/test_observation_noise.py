@@ -8,9 +8,7 @@ from numpy.testing import assert_allclose
 from onnx import parser
 
 from rcmvae.bundle import Bundle, load_bundle
-from rcmvae.bundle.manifest import DECODER, SCORES
-from rcmvae.graph import scores_graph
-from rcmvae.ood import FeatureDensity, FusedDensity
+from rcmvae.bundle.manifest import DECODER
 from rcmvae.predictor import Predictor
 from tests.service.small_bundle import CIRCLE, PROTOTYPES, SHAPE, SQUARE, publish_small
 
@@ -44,17 +42,7 @@ def gaussian(bundle: Bundle) -> Bundle:
         return ", ".join(f"{value:.6f}" for value in np.ravel(np.asarray(rows)))
 
     decoder = parser.parse_model(_DECODER % (listed(PROTOTYPES), listed(SIGMAS)))
-    scores = scores_graph(
-        SHAPE,
-        2,
-        FeatureDensity(PROTOTYPES.astype(np.float64), np.eye(6)),
-        FusedDensity(np.zeros(4), np.eye(4)),
-        np.eye(3)[:, :2],
-        np.eye(2),
-        likelihood="gaussian",
-    )
-    graphs = {DECODER: decoder.SerializeToString(), SCORES: scores.SerializeToString()}
-    return replace(bundle, contents={**bundle.contents, **graphs})
+    return replace(bundle, contents={**bundle.contents, DECODER: decoder.SerializeToString()})
 
 
 def test_it_is_the_root_mean_square_of_the_best_channels_sigma(gaussian: Bundle) -> None:
