@@ -39,6 +39,7 @@ from benchmarks.result import (
 )
 from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
 from rcmvae.errors import RcmvaeError
+from training.config import RunConfig
 
 QUICK_SEEDS = 2
 
@@ -81,16 +82,13 @@ def _merged(paths: Sequence[Path], origin: Provenance) -> Result:
 
 def _measured(options: argparse.Namespace, origin: Provenance) -> Result:
     peer = SupervisedCnn(steps=options.cnn_steps) if options.peers == "cnn" else None
-    seeds: list[int] = []
-    runs: list[Mapping[str, float]] = []
+    judged: list[tuple[RunConfig, Mapping[str, float]]] = []
     for subject in tqdm(_subjects(options), desc="seeds", unit="seed"):
-        seeds.append(subject.config.seed)
-        runs.append(measure(subject, peer))
-        tqdm.write(_line(seeds[-1], runs[-1]), file=sys.stderr)
-        result = _result(origin, seeds, subject, peer, runs)
+        judged.append((subject.config, measure(subject, peer)))
+        tqdm.write(_line(*judged[-1]), file=sys.stderr)
         if options.json is not None:
-            write_result(result, options.json)
-    return result
+            write_result(_result(origin, peer, judged), options.json)
+    return _result(origin, peer, judged)
 
 
 def _subjects(options: argparse.Namespace) -> Iterator[Subject]:
@@ -112,25 +110,23 @@ def _opened(path: Path) -> Subject:
 
 def _result(
     origin: Provenance,
-    seeds: Sequence[int],
-    subject: Subject,
     peer: SupervisedCnn | None,
-    runs: Sequence[Mapping[str, float]],
+    judged: Sequence[tuple[RunConfig, Mapping[str, float]]],
 ) -> Result:
     settings: dict[str, JsonValue] = {} if peer is None else {"cnn": asdict(peer)}
     return Result(
         commit=origin.commit,
         command=origin.command,
-        seeds=tuple(seeds),
-        config={"run": shown(subject.config), "peers": settings},
-        figures=figures_of(runs),
+        seeds=tuple(config.seed for config, _ in judged),
+        config={"run": shown(judged[-1][0]), "peers": settings},
+        figures=figures_of([figures for _, figures in judged]),
     )
 
 
-def _line(seed: int, figures: Mapping[str, float]) -> str:
+def _line(config: RunConfig, figures: Mapping[str, float]) -> str:
     """The figures of one seed that one wants to see at once."""
     seen = ("accuracy", "ece", "coverage_99", "size_99", "coverage_95")
-    return f"seed {seed}: " + "  ".join(f"{name} {figures[name]:.4g}" for name in seen)
+    return f"seed {config.seed}: " + "  ".join(f"{name} {figures[name]:.4g}" for name in seen)
 
 
 if __name__ == "__main__":

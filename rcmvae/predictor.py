@@ -157,7 +157,7 @@ class Predictor:
 def _root_mean_square(sigma: NDArray[np.float32]) -> NDArray[np.float32]:
     """Of (N, *shape) over the values of each input, (N,)."""
     flat = sigma.reshape(len(sigma), -1).astype(np.float64)
-    return np.sqrt(np.mean(flat**2, axis=1)).astype(np.float32)
+    return np.asarray(np.sqrt(np.mean(flat**2, axis=1)), dtype=np.float32)
 
 
 def open_session(model: bytes, providers: Sequence[str], threads: int) -> ort.InferenceSession:
