@@ -83,7 +83,8 @@ def test_every_reference_resolves(shared_client: AppClient) -> None:
 def test_answers_fit_their_models(shared_client: AppClient) -> None:
     """The answer of /predict is written without pydantic; here pydantic judges it."""
     every = ["probabilities", "prediction_set", "uncertainty", "scores", "position"]
-    document = {"inputs": [[0.5] * 6], "include": [*every, "responsibilities"], "samples": 2}
+    document = {"inputs": [[0.5] * 6], "include": [*every, "responsibilities"]}
+    document |= {"samples": 2, "fdr": 0.1}
     response = shared_client.post("/predict", json=document)
     answer = PredictAnswer.model_validate_json(response.content)
     # The decoder of the small bundle says nothing of noise.
