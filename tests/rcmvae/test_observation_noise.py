@@ -3,28 +3,17 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from numpy.testing import assert_allclose
-from onnx import parser
+from onnx import TensorProto, helper, numpy_helper
 
 from rcmvae.bundle import Bundle, load_bundle
 from rcmvae.bundle.manifest import DECODER
 from rcmvae.predictor import Predictor
-from tests.service.small_bundle import CIRCLE, PROTOTYPES, SHAPE, SQUARE, publish_small
+from tests.service.small_bundle import CIRCLE, SHAPE, SQUARE, publish_small
 
 SIGMAS = [[0.1, 0.1, 0.1, 0.1, 0.1, 0.1], [0.3, 0.1, 0.1, 0.1, 0.1, 0.5], [0.2] * 6]
-_DECODER = """
-<ir_version: 10, opset_import: ["": 20]>
-decoder (float[N, 2] z, int64[N] channel)
-    => (float[N, 2, 3] reconstruction, float[N, 2, 3] sigma)
-<float[3, 6] prototype = {%s}, float[3, 6] own = {%s}, int64[3] image = {0, 2, 3}>
-{
-    decoded = Gather (prototype, channel)
-    noise = Gather (own, channel)
-    reconstruction = Reshape (decoded, image)
-    sigma = Reshape (noise, image)
-}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +25,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def gaussian(bundle: Bundle) -> Bundle:
-    """The small bundle with a decoder that says how noisy each value is."""
-
-    def listed(rows: object) -> str:
-        return ", ".join(f"{value:.6f}" for value in np.ravel(np.asarray(rows)))
-
-    decoder = parser.parse_model(_DECODER % (listed(PROTOTYPES), listed(SIGMAS)))
-    return replace(bundle, contents={**bundle.contents, DECODER: decoder.SerializeToString()})
+    """The small bundle with a decoder that also says how noisy each value is."""
+    decoder = onnx.load_from_string(bundle.read(DECODER))
+    own = np.array(SIGMAS, dtype=np.float32).reshape(3, *SHAPE)
+    decoder.graph.initializer.append(numpy_helper.from_array(own, "own"))
+    decoder.graph.node.append(helper.make_node("Gather", ["own", "channel"], ["sigma"]))
+    sigma = helper.make_tensor_value_info("sigma", TensorProto.FLOAT, ["N", *SHAPE])
+    decoder.graph.output.append(sigma)
+    contents = {**bundle.contents, DECODER: decoder.SerializeToString()}
+    return replace(bundle, contents=contents)
 
 
 def test_it_is_the_root_mean_square_of_the_best_channels_sigma(gaussian: Bundle) -> None:
