@@ -28,7 +28,8 @@ MOST_ELEMENTS = 20_000_000
 
 _TINY = 1e-12
 _SMALLEST = np.finfo(np.float64).tiny
-_STEPS = (5, 8)
+_STEPS = (9, 12)
+_STARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class LeftOut:
 def fit_sharpness(label_map: LabelMap) -> Sharpness:
     """The temperature and floor under which the examples, each left out, are most likely.
 
-    A grid first, as the loss may have several minima, then Nelder and Mead 1965 from its best.
+    A grid first, as the loss may have several minima, then Nelder and Mead 1965 from its best few.
 
     Args:
         label_map: a map with at least one example; its own floor has no part in it.
@@ -112,15 +113,18 @@ def fit_sharpness(label_map: LabelMap) -> Sharpness:
         np.linspace(sharp[0], sharp[1], _STEPS[1]),
     )
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
-    start = min(grid, key=loss)
-    found = minimize(
-        loss,
-        start,
-        method="Nelder-Mead",
-        bounds=Bounds(np.array([warm[0], sharp[0]]), np.array([warm[1], sharp[1]])),
-        options={"xatol": 1e-3, "fatol": 1e-7, "maxfev": 120},
-    )
-    return _sharpness(np.asarray(found.x))
+    best = grid[np.argsort([loss(logs) for logs in grid])[:_STARTS]]
+    found = [
+        minimize(
+            loss,
+            start,
+            method="Nelder-Mead",
+            bounds=Bounds(np.array([warm[0], sharp[0]]), np.array([warm[1], sharp[1]])),
+            options={"xatol": 1e-3, "fatol": 1e-7, "maxfev": 120},
+        )
+        for start in best
+    ]
+    return _sharpness(np.asarray(min(found, key=lambda each: float(each.fun)).x))
 
 
 def _sharpness(logs: NDArray[np.float64]) -> Sharpness:
