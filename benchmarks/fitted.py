@@ -46,7 +46,7 @@ def fit_seed(
     given = replace(config, seed=seed)
     dataset = dataset if change is None else change(dataset, given)
     run = settled(given, dataset)
-    return _served(fit(dataset, run).network, dataset, run)
+    return _served(fit(dataset, run).served, dataset, run)
 
 
 def read_fitted(path: Path) -> Fitted:
@@ -56,7 +56,7 @@ def read_fitted(path: Path) -> Fitted:
         DataError: the folder holds no finished run.
     """
     run, dataset, state = read_run(RunFolder(path))
-    return _served(state.network, dataset, run)
+    return _served(state.served, dataset, run)
 
 
 def _served(network: RcmVae, dataset: Dataset, run: RunConfig) -> Fitted:

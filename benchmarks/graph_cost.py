@@ -95,7 +95,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 def _networks(options: argparse.Namespace) -> list[tuple[RunConfig, Dataset, RcmVae]]:
     if options.runs:
         found = [read_run(RunFolder(path)) for path in options.runs]
-        return [(run, dataset, state.network) for run, dataset, state in found]
+        return [(run, dataset, state.served) for run, dataset, state in found]
     config = run_config(options, UNTRAINED)
     return [_untrained(config, seed) for seed in seeds_of(options)]
 

@@ -1,5 +1,6 @@
 """`scores.onnx`: the scores of question 1, their fusion, and the position in the picture."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -39,17 +40,31 @@ _SCALED = f"""
 """
 
 # -log p(x given z, k) of the whole input, above the least that the likelihood allows.
-# One logarithm a pixel: log p = x l + log(1 - r) for the logit l of r.
+# log p = x l + log(1 - r) for the logit l of r. A logarithm costs as much as ten products, so it is
+# taken of products of four values 1 - r, each at least 1e-6, where four divide their number.
 _BERNOULLI_ERROR = """
     all_logits = Reshape (reconstruction_logits, flat)
     flat_logits = Clip (all_logits, lowest_logit, highest_logit)
-    hit = Mul (flat_x, flat_logits)
+    hits = Mul (flat_x, flat_logits)
+    hit = ReduceSum <keepdims = 1> (hits, last)
     inverse_r = Sub (one, flat_r)
-    log_inverse_r = Log (inverse_r)
-    log_likelihoods = Add (hit, log_inverse_r)
-    log_likelihood = ReduceSum <keepdims = 1> (log_likelihoods, last)
+    {product}
+    log_inverse_r = Log (inverse_product)
+    missed = ReduceSum <keepdims = 1> (log_inverse_r, last)
+    log_likelihood = Add (hit, missed)
     raw_error = Neg (log_likelihood)
     reconstruction_error = Max (raw_error, zero)
+"""
+
+_PRODUCT_OF_FOUR = """
+    inverse_1, inverse_2, inverse_3, inverse_4 = Split <axis = 1, num_outputs = 4> (inverse_r)
+    inverse_12 = Mul (inverse_1, inverse_2)
+    inverse_34 = Mul (inverse_3, inverse_4)
+    inverse_product = Mul (inverse_12, inverse_34)
+"""
+
+_NO_PRODUCT = """
+    inverse_product = Identity (inverse_r)
 """
 
 _GAUSSIAN_ERROR = """
@@ -109,8 +124,10 @@ scores (float[N, {shape}] x, float[N, {channels}] logits, float[N, {channels}] r
     flat_r = Clip (decoded, tiny, almost)
     difference = Sub (flat_x, flat_r)
     {error}
-    squared_error = ReduceSumSquare <keepdims = 1> (difference, last)
-    intensity = ReduceSumSquare <keepdims = 1> (flat_x, last)
+    squared = Mul (difference, difference)
+    squared_error = ReduceSum <keepdims = 1> (squared, last)
+    squared_x = Mul (flat_x, flat_x)
+    intensity = ReduceSum <keepdims = 1> (squared_x, last)
     energy = Max (intensity, one)
     relative_reconstruction_error = Div (squared_error, energy)
 
@@ -195,11 +212,12 @@ def scores_graph(
     """
     channels, latent_dim = len(features.means), len(placement.plane)
     gaussian = likelihood == "gaussian"
+    product = _NO_PRODUCT if math.prod(shape) % 4 else _PRODUCT_OF_FOUR
     text = _SCORES_TEXT.format(
         shape=", ".join(str(side) for side in shape),
         decoded_more="sigma" if gaussian else "reconstruction_logits",
         scaled_x=_AS_IT_IS if scaling is None else _SCALED.format(),
-        error=_GAUSSIAN_ERROR if gaussian else _BERNOULLI_ERROR,
+        error=_GAUSSIAN_ERROR if gaussian else _BERNOULLI_ERROR.format(product=product),
         prior=_STANDARD_PRIOR if prior is None or prior.is_standard else _OWN_PRIOR,
         mahalanobis=_DISTANCE.format(name="mahalanobis", input="features"),
         texture=_DISTANCE.format(name="texture", input="texture_maps"),

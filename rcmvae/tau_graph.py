@@ -18,20 +18,23 @@ tau (float[N, {channels}] logits) => (
     float[N, {channels}] responsibilities, int64[N] channel, float[N, {labels}] probabilities,
     float[N] total, float[N] aleatoric, float[N] channel_ambiguity,
     float[N] label_map_ignorance, float[N] responsibility, float[N] unowned)
-<float zero = {{0.0}}, float one = {{1.0}}, int64[1] last = {{1}}>
+<float zero = {{0.0}}, float one = {{1.0}}, int64[1] last = {{1}},
+ int64[4] parts = {{{labels}, 1, 1, 1}}>
 {{
     tempered = Div (logits, temperature)
     responsibilities = Softmax <axis = 1> (tempered)
     channel = ArgMax <axis = 1, keepdims = 0> (logits)
-    probabilities = MatMul (responsibilities, tau)
+    told = MatMul (responsibilities, spoken)
+    probabilities, conditional_column, aleatoric_column, ignorance_column =
+        Split <axis = 1> (told, parts)
+    negative_conditional = Squeeze (conditional_column, last)
+    aleatoric = Squeeze (aleatoric_column, last)
+    label_map_ignorance = Squeeze (ignorance_column, last)
     logarithm = Log (probabilities)
     weighted = Mul (probabilities, logarithm)
     negative_total = ReduceSum <keepdims = 0> (weighted, last)
-    negative_conditional = MatMul (responsibilities, negative_row_entropy)
-    aleatoric = MatMul (responsibilities, row_expected_entropy)
     raw_ambiguity = Sub (negative_conditional, negative_total)
     channel_ambiguity = Max (raw_ambiguity, zero)
-    label_map_ignorance = MatMul (responsibilities, row_ignorance)
     epistemic = Add (channel_ambiguity, label_map_ignorance)
     total = Add (aleatoric, epistemic)
     sure = Mul (responsibilities, row_peak)
@@ -39,7 +42,8 @@ tau (float[N, {channels}] logits) => (
     responsibility = Sub (one, surest)
     softened = Div (logits, ownership_temperature)
     soft_responsibilities = Softmax <axis = 1> (softened)
-    unowned = MatMul (soft_responsibilities, unownership)
+    unowned_shares = Mul (soft_responsibilities, unownership)
+    unowned = ReduceSum <keepdims = 0> (unowned_shares, last)
 }}
 """
 
@@ -59,10 +63,9 @@ def tau_graph(
     text = _TAU_TEXT.format(channels=tau.shape[0], labels=tau.shape[1])
     constants = {
         "temperature": np.array(temperature),
-        "tau": tau,
-        "negative_row_entropy": -entropy(tau),
-        "row_expected_entropy": spread,
-        "row_ignorance": np.maximum(entropy(tau) - spread, 0.0),
+        "spoken": np.column_stack(
+            [tau, -entropy(tau), spread, np.maximum(entropy(tau) - spread, 0.0)]
+        ),
         "row_peak": tau.max(axis=1),
         "unownership": 1.0 - ownership,
         "ownership_temperature": np.array(OWNERSHIP_TEMPERATURE),

@@ -385,8 +385,8 @@ def test_a_graph_that_breaks_its_own_word_is_refused() -> None:
     """The inputs fit as declared; what the nodes do with them does not."""
     contents = _contents()
     model = onnx.load_from_string(contents[TAU])
-    weights = next(tensor for tensor in model.graph.initializer if tensor.name == "tau")
-    weights.dims[:] = [2, 3]
+    weights = next(tensor for tensor in model.graph.initializer if tensor.name == "spoken")
+    weights.dims[:] = [5, 3]
     content = model.SerializeToString()
     _refused(contents | {TAU: content}, ENCODER, "graphs do not join")
 

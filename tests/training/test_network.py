@@ -93,7 +93,7 @@ def test_fine_energy_is_that_of_scipys_correlation() -> None:
     x = np.random.default_rng(0).random((3, 9, 7))
     expected = [
         [
-            np.log(np.square(correlate2d(image, np.array(f), mode="valid")[::2, ::2]).sum() + 1e-3)
+            np.log(np.square(correlate2d(image, np.array(f), mode="valid")[::3, ::3]).sum() + 1e-3)
             for f in FINE_FILTERS
         ]
         for image in x
@@ -113,8 +113,9 @@ def test_texture_of_vectors_is_the_smaller_of_input_and_first_layer(size: int, p
     encoder = build_encoder((size,), ModelConfig(encoder="mlp", features=16), 4)
     x = torch.rand(3, size)
     texture = encoder.encode_with_texture(x)[1]
-    expected = x if plain else encoder.trunk[:4](x)  # type: ignore[index]
-    torch.testing.assert_close(texture, expected)
+    layers = list(encoder.trunk.children())
+    first = next(i for i, layer in enumerate(layers) if isinstance(layer, nn.SiLU))
+    torch.testing.assert_close(texture, x if plain else nn.Sequential(*layers[: first + 1])(x))
 
 
 def test_logvar_is_bounded_and_keeps_a_gradient_at_the_bound() -> None:

@@ -21,6 +21,7 @@ FINE_FILTERS = (
     ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0)),
     ((0.0, -0.25, 0.0), (-0.25, 1.0, -0.25), (0.0, -0.25, 0.0)),
 )
+FINE_STRIDE = 3
 ENERGY_FLOOR = 1e-3
 
 
@@ -73,7 +74,7 @@ class Encoder(nn.Module):
         for layer in self.trunk.children():
             hidden = layer(hidden)
             if isinstance(layer, nn.ReLU | nn.SiLU) and hidden.ndim == 4:
-                maps.append(nn.functional.adaptive_avg_pool2d(hidden, 1).flatten(1))
+                maps.append(_map_means(hidden))
             elif isinstance(layer, nn.SiLU):
                 layers.append(hidden)
         if maps:
@@ -91,15 +92,23 @@ class Encoder(nn.Module):
         return Encoding(self.channel_head(features), mu, logvar, features)
 
 
+def _map_means(maps: Tensor) -> Tensor:
+    """Mean of every map (B, M, H, W), (B, M).
+
+    As a pool, which stays in the layout that ONNX Runtime's convolutions compute in.
+    """
+    return nn.functional.avg_pool2d(maps, list(maps.shape[2:])).flatten(1)
+
+
 def fine_energy(x: Tensor) -> Tensor:
     """Logarithm of the energy of four filters over images (B, C, H, W), (B, 4).
 
-    Differences across, down and along a diagonal, and a Laplacian, at every other place: what a
-    strided convolution blurs. They are averages over colours.
+    Differences across, down and along a diagonal, and a Laplacian, at every third place of each
+    axis: what a strided convolution blurs. They are averages over colours.
     """
     filters = x.new_tensor(FINE_FILTERS).unsqueeze(1).expand(-1, x.shape[1], -1, -1) / x.shape[1]
-    found = nn.functional.conv2d(x, filters, stride=2)
-    return torch.log(found.square().sum((2, 3)) + ENERGY_FLOOR)
+    found = nn.functional.conv2d(x, filters, stride=FINE_STRIDE)
+    return torch.log((found * found).sum((2, 3)) + ENERGY_FLOOR)
 
 
 def conv_trunk(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:
