@@ -56,8 +56,7 @@ def encode_answer(
     columns |= {p.value: fill(batch, header.alpha) for p, fill in _OPTIONAL.items() if p in parts}
     if batch.sampled is not None:
         columns["sampled"] = _sampled(batch.labels, batch.sampled)
-    said = {name: value for name, value in asdict(header).items() if value is not None}
-    return orjson.dumps({**said, "predictions": _records(columns)})
+    return orjson.dumps({**asdict(header), "predictions": _records(columns)})
 
 
 def _records(columns: Mapping[str, Sequence[object]]) -> list[dict[str, object]]:
