@@ -55,7 +55,7 @@ def parse_predict(
 def _from_json(
     query: QueryParams, body: bytes, signature: InputSignature, max_rows: int
 ) -> PredictRequest:
-    _refuse_unknown(query, frozenset())
+    refuse_unknown(query, frozenset())
     document = parse_object(body, _MEMBERS)
     rows = require_list(document, "inputs", limit=max_rows)
     alpha, include = document.get("alpha"), document.get("include")
@@ -69,7 +69,7 @@ def _from_json(
 def _from_octets(
     query: QueryParams, body: bytes, signature: InputSignature, max_rows: int
 ) -> PredictRequest:
-    _refuse_unknown(query, _PARAMETERS)
+    refuse_unknown(query, _PARAMETERS)
     dtype = query.get("dtype")
     if dtype is None:
         raise InvalidInput("dtype", f"query parameter dtype={' or '.join(WIRE_DTYPES)}", "nothing")
@@ -81,7 +81,12 @@ def _from_octets(
     return PredictRequest(x, None if alpha is None else _alpha_from_text(alpha), parts)
 
 
-def _refuse_unknown(query: QueryParams, known: frozenset[str]) -> None:
+def refuse_unknown(query: QueryParams, known: frozenset[str]) -> None:
+    """Refuse query parameters that a route does not have.
+
+    Raises:
+        InvalidInput: names the first one.
+    """
     for name in query:
         if name not in known:
             expected = f"query parameters {', '.join(sorted(known)) or 'none'}"
