@@ -37,12 +37,16 @@ class SupervisedCnn:
 
     def accuracy(self, dataset: Dataset, run: RunConfig) -> float:
         """See ``Peer``."""
+        test = known_test(dataset)
+        return share_right(answers(self.trained(dataset, run), test.x), test)
+
+    def trained(self, dataset: Dataset, run: RunConfig) -> nn.Module:
+        """The network after its training on the labelled inputs."""
         torch.set_num_threads(thread_count(run.fit.threads))
         torch.manual_seed(run.seed)
         network = build_classifier(dataset, run)
         self._train(network, dataset, run)
-        test = known_test(dataset)
-        return share_right(answers(network, test.x), test)
+        return network
 
     def _train(self, network: nn.Module, dataset: Dataset, run: RunConfig) -> None:
         x, y = (torch.from_numpy(part) for part in (dataset.labelled.x, dataset.labelled.y))
@@ -67,8 +71,13 @@ def build_classifier(dataset: Dataset, config: RunConfig) -> nn.Sequential:
 
 def answers(network: nn.Module, x: NDArray[np.float32]) -> NDArray[np.int64]:
     """The largest logit of every input (n, *shape), int64 (n,)."""
+    return np.asarray(logits_of(network, x).argmax(axis=1), dtype=np.int64)
+
+
+def logits_of(network: nn.Module, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits of the labels for every input (n, *shape), (n, C)."""
     network.eval()
     with torch.no_grad():
         inputs = torch.from_numpy(x)
-        parts: list[Tensor] = [network(inputs[rows]).argmax(dim=1) for rows in chunks(len(x))]
-    return np.asarray(torch.cat(parts).numpy(), dtype=np.int64)
+        parts: list[Tensor] = [network(inputs[rows]) for rows in chunks(len(x))]
+    return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
