@@ -168,9 +168,9 @@ def measure(config: RunConfig, seed: int) -> dict[str, float]:
     started = time.perf_counter()
     state = fit(dataset, run, quiet=True)
     seconds = time.perf_counter() - started
-    session = session_of(export_encoder(state.network))
+    session = session_of(export_encoder(state.served))
     stream = encode(session, dataset.unlabelled[:DENSITY_INPUTS])
-    label_map = build_label_map(state.network, dataset, run, label_ids(dataset), stream)
+    label_map = build_label_map(state.served, dataset, run, label_ids(dataset), stream)
     held_out = (dataset.density, dataset.calibration)
     right = sum(
         _right(label_map, encode(session, part.x).responsibilities(), part.y) for part in held_out

@@ -101,7 +101,7 @@ def measure(
         found: configuration, data and state of a finished run, or None.
     """
     run, dataset, state = found or _fitted(config, seed)
-    draft = assemble(state.network, dataset, run, Lineage(method="fit"), label_ids(dataset))
+    draft = assemble(state.served, dataset, run, Lineage(method="fit"), label_ids(dataset))
     publish_bundle(folder, draft, expected_parent=None)
     bundle = load_current(folder)
     stream = open_stream(bundle, dataset, run.data.source, budget.pool)
@@ -171,7 +171,7 @@ def _refit(
     lineage = Lineage(
         method="refit", parent_version=bundle.version, data_sha256=start.dataset.sha256
     )
-    draft = assemble(state.network, start.dataset, start.original, lineage, start.ids)
+    draft = assemble(state.served, start.dataset, start.original, lineage, start.ids)
     return stage_bundle(folder, draft)
 
 

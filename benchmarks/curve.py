@@ -100,15 +100,16 @@ def answers_in_training(
     """argmax_y sum_k r_k(x) tau_{k,y} of inputs (n, *shape) with the loop's own decayed counts."""
     counts = state.counts * (run.data.labels / state.counts.sum())
     tau = posterior_mean(counts, run.objective.alpha0)
-    state.network.eval()
+    network = state.served
+    network.eval()
     with torch.no_grad():
         # In the loop the network is where it trains.
         inputs = torch.from_numpy(x).to(tau.device)
         parts: list[Tensor] = [
-            (state.network.encode(inputs[rows]).logits.softmax(dim=1) @ tau).argmax(dim=1)
+            (network.encode(inputs[rows]).logits.softmax(dim=1) @ tau).argmax(dim=1)
             for rows in chunks(len(x))
         ]
-    state.network.train()
+    network.train()
     return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.int64)
 
 

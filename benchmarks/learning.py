@@ -60,6 +60,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     add_run_options(parser, data="digits", seeds=5)
     parser.add_argument("--unlabelled-class", action="append", default=[])
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the runs, one folder a seed")
     parser.add_argument("--merge", type=Path, nargs="+", metavar="PATH", help="results to merge")
     add_peer_options(parser)
     add_options(parser)
@@ -88,7 +89,7 @@ def _measured(options: argparse.Namespace, origin: Provenance) -> Result:
     seeds = seeds_of(options, QUICK_SEEDS if options.quick else None)
     runs: list[Mapping[str, float]] = []
     for seed in tqdm(seeds, desc="seeds", unit="seed"):
-        runs.append(measure_seed(config, seed, peers))
+        runs.append(measure_seed(config, seed, peers, options.keep))
         tqdm.write(_line(seed, runs[-1]), file=sys.stderr)
         if options.json is not None:
             write_result(_result(origin, seeds[: len(runs)], config, peers, runs), options.json)

@@ -164,7 +164,7 @@ def _export(options: argparse.Namespace) -> None:
     if parent is not None and not options.drop_corrections:
         _require_no_corrections(load_current(options.models))
     lineage = Lineage(method="fit", parent_version=parent, data_sha256=dataset.sha256)
-    draft = assemble(state.network, dataset, config, lineage, label_ids(dataset))
+    draft = assemble(state.served, dataset, config, lineage, label_ids(dataset))
     manifest = publish_bundle(options.models, draft, expected_parent=parent)
     print(f"published {manifest.bundle_version}")
     _print_figures(manifest.metrics)

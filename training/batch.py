@@ -173,9 +173,12 @@ def see(state: FitState, batch: Batch, config: RunConfig) -> Seen:
 
 @torch.no_grad()
 def _target(state: FitState, batch: Batch, config: RunConfig) -> Tensor:
-    """Responsibilities of a weak view of the unlabelled inputs, (B, K), without gradient."""
+    """Responsibilities of a weak view of the unlabelled inputs, (B, K), without gradient.
+
+    By the moving average of the weights, where there is one.
+    """
     weak = views(batch.x, config.augment, config.augment.target)
-    return _biased(state.network.encode(weak).logits, batch).softmax(dim=1)
+    return _biased(state.served.encode(weak).logits, batch).softmax(dim=1)
 
 
 def _biased(logits: Tensor, batch: Batch) -> Tensor:

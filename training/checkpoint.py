@@ -17,6 +17,7 @@ _NETWORK = "network/"
 _OPTIMIZER = "optimizer/"
 _COUNTS = "counts"
 _USAGE = "usage"
+_AVERAGE = "average/"
 
 
 def write_checkpoint(path: Path, state: FitState) -> None:
@@ -25,6 +26,7 @@ def write_checkpoint(path: Path, state: FitState) -> None:
         _COUNTS: state.counts,
         _USAGE: state.usage,
         **_network_tensors(state),
+        **_average_tensors(state),
         **_optimizer_tensors(state),
     }
     history = json.dumps([asdict(record) for record in state.history])
@@ -81,7 +83,8 @@ def _require_shapes(state: FitState, tensors: dict[str, Tensor]) -> None:
     expected = {_COUNTS: state.counts.shape, _USAGE: state.usage.shape}
     if any(name.startswith(_OPTIMIZER) for name in tensors):
         expected |= _moment_shapes(state)
-    actual = {n: t.shape for n, t in tensors.items() if not n.startswith(_NETWORK)}
+    checked = (n for n in tensors if not n.startswith((_NETWORK, _AVERAGE)))
+    actual = {n: tensors[n].shape for n in checked}
     odd = sorted(n for n in expected.keys() | actual if expected.get(n) != actual.get(n))
     if odd:
         raise ValueError(f"{odd[0]}: shape {expected.get(odd[0])}, not {actual.get(odd[0])}")
@@ -103,6 +106,12 @@ def _network_tensors(state: FitState) -> dict[str, Tensor]:
     return {_NETWORK + name: value for name, value in state.network.state_dict().items()}
 
 
+def _average_tensors(state: FitState) -> dict[str, Tensor]:
+    if state.average is None:
+        return {}
+    return {_AVERAGE + name: value for name, value in state.average.state_dict().items()}
+
+
 def _optimizer_tensors(state: FitState) -> dict[str, Tensor]:
     per_parameter: dict[int, dict[str, Tensor]] = state.optimizer.state_dict()["state"]
     return {
@@ -115,8 +124,9 @@ def _optimizer_tensors(state: FitState) -> dict[str, Tensor]:
 def _restore(state: FitState, tensors: dict[str, Tensor]) -> None:
     state.counts = tensors.pop(_COUNTS).to(state.counts.device)
     state.usage = tensors.pop(_USAGE).to(state.usage.device)
-    network = {n.removeprefix(_NETWORK): t for n, t in tensors.items() if n.startswith(_NETWORK)}
-    state.network.load_state_dict(network)
+    state.network.load_state_dict(_part(tensors, _NETWORK))
+    if state.average is not None:
+        state.average.load_state_dict(_part(tensors, _AVERAGE))
     parameters = list(state.network.parameters())
     per_parameter: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
@@ -126,6 +136,10 @@ def _restore(state: FitState, tensors: dict[str, Tensor]) -> None:
             per_parameter.setdefault(int(index), {})[key] = value
     groups = state.optimizer.state_dict()["param_groups"]
     state.optimizer.load_state_dict({"state": per_parameter, "param_groups": groups})
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 def _laid_out(tensor: Tensor, parameter: Tensor) -> Tensor:

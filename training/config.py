@@ -267,7 +267,7 @@ class ObjectiveConfig:
         label_agreement_ramp: shares of the run between which it is ramped in.
         pseudo_label: weight of the second view's confident labels as targets, once ramped in.
         pseudo_label_ramp: shares of the run between which it is ramped in.
-        pseudo_label_threshold: least p(y|x) of the second view that makes a target.
+        pseudo_label_threshold: least p(y|x) of the second view that makes a target; ``auto`` too.
         alpha0: Dirichlet floor of the label counts, per label.
         fit_alpha0: the same during the fit, where the counts move and a high floor blunts tau.
         count_decay: decay of the label counts per step in training.
@@ -294,7 +294,7 @@ class ObjectiveConfig:
     label_agreement_ramp: AutoRamp = AUTO_RAMP
     pseudo_label: AutoWeight = AUTO
     pseudo_label_ramp: tuple[Share, Share] = (0.1, 0.3)
-    pseudo_label_threshold: OpenShare = 0.95
+    pseudo_label_threshold: AutoShare = AUTO
     alpha0: Positive = 0.02
     fit_alpha0: AutoPositive = AUTO
     count_decay: Share = 0.98
@@ -336,6 +336,10 @@ class FitConfig:
         batch: unlabelled inputs in one step.
         labelled_batch: labelled inputs in one step, drawn with replacement.
         peak_lr: highest learning rate of the one-cycle schedule; ``auto``: by the kind of data.
+        hold: share of the run until which it stays there, before it falls; ``auto`` likewise.
+        average: share that the moving average of the weights keeps at a step, 0 for none; the
+            average gives the targets of ``objective.second_view`` and is what is served; ``auto``
+            likewise.
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
         restarts: how often a fit in which labels share a channel may start anew, with other
@@ -355,6 +359,8 @@ class FitConfig:
     batch: Count = 128
     labelled_batch: AutoCount = AUTO
     peak_lr: AutoPositive = AUTO
+    hold: AutoShare = AUTO
+    average: AutoShare = AUTO
     weight_decay: Weight = 1e-3
     clip: Positive = 5.0
     restarts: CountOrZero = 2

@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -69,7 +70,10 @@ def fit(
     torch.set_num_threads(thread_count(config.fit.threads))
     machine = machine_for(config.fit)
     state = start if start is not None else new_state(dataset, config)
-    with set_up(state.network, machine):
+    with ExitStack() as networks:
+        networks.enter_context(set_up(state.network, machine))
+        if state.average is not None:
+            networks.enter_context(set_up(state.served, machine))
         state.counts, state.usage = state.counts.to(machine.device), state.usage.to(machine.device)
         if checkpoint is not None and checkpoint.is_file():
             read_checkpoint(checkpoint, state)
@@ -202,7 +206,8 @@ def batches(x: Tensor, config: RunConfig, epoch: int) -> Iterator[tuple[Tensor, 
 
 def step(state: FitState, batch: Batch, config: RunConfig) -> dict[str, Tensor]:
     """One step of the optimiser; the loss and every term by name."""
-    set_learning_rate(state.optimizer, one_cycle(batch.progress, config.fit.peak_lr))
+    rate = one_cycle(batch.progress, config.fit.peak_lr, config.fit.hold)
+    set_learning_rate(state.optimizer, rate)
     terms = compute_terms(state, batch, config)
     loss = combine(terms)
     state.optimizer.zero_grad(set_to_none=True)
@@ -210,6 +215,8 @@ def step(state: FitState, batch: Batch, config: RunConfig) -> dict[str, Tensor]:
     average_gradients(state.network.parameters())
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.fit.clip)
     state.optimizer.step()
+    if state.average is not None:
+        state.average.update_parameters(state.network)
     return {"loss": loss.detach(), **{term.name: term.value.detach() for term in terms}}
 
 
@@ -225,14 +232,23 @@ def _require_finite(values: Mapping[str, Sequence[float]], epoch: int) -> None:
         )
 
 
-def one_cycle(progress: float, peak: float, warm: float = 0.25) -> float:
+def one_cycle(progress: float, peak: float, hold: float = 0.0, warm: float = 0.25) -> float:
     """Learning rate at ``progress``: cosine from peak/25 up to peak, then down to near zero.
 
-    Smith and Topin 2018. It depends on progress alone, so that a resumed run needs no state.
+    Smith and Topin 2018, with a time at the peak. It depends on progress alone, so that a resumed
+    run needs no state.
+
+    Args:
+        progress: of the run, in [0, 1].
+        peak: the highest rate.
+        hold: share of the run until which the rate stays at the peak, in [0, 1).
+        warm: share of the run after which it is there, in (0, 1).
     """
     if progress < warm:
         return peak * (0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * progress / warm)))
-    return peak * (1e-3 + 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm))))
+    fall = max(hold, warm)
+    gone = max(0.0, progress - fall) / (1 - fall)
+    return peak * (1e-3 + 0.5 * (1 + math.cos(math.pi * gone)))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -74,7 +74,7 @@ def refit(
     )
     # The bundle carries the original configuration: the warm one would have the next refit draw
     # more labels from the data, and train for a share of a share of the epochs.
-    return assemble(state.network, start.dataset, start.original, lineage, start.ids)
+    return assemble(state.served, start.dataset, start.original, lineage, start.ids)
 
 
 def prepare(parent: Bundle, corrections: Sequence[Correction]) -> WarmStart:
@@ -87,6 +87,8 @@ def prepare(parent: Bundle, corrections: Sequence[Correction]) -> WarmStart:
     config = _warm_config(original, len(dataset.labelled), parent.manifest.num_channels)
     state = new_state(dataset, config)
     _load_weights(parent, state)
+    # The parent's weights are an average already: it goes on from there.
+    state.begin_average(config.fit.average)
     ids = (*label_ids(base), *(correction.feedback_id for correction in corrections))
     return WarmStart(original, config, dataset, state, ids)
 

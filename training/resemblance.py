@@ -1,8 +1,14 @@
-"""Which channels hold what looks like the inputs of each channel, in the space of the inputs."""
+"""Which channels resemble each other: they hold inputs that look alike, or share inputs in doubt.
+
+Neither alone is enough (docs/decisions/0005-mnist-trials.md). What looks alike in the space of the
+inputs does not mislead where the encoder keeps a rare style apart, but is crude; what the encoder
+is in doubt about is fine, but follows its errors.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rcmvae.ownership import OWNERSHIP_TEMPERATURE
 from training.encode import Encoded
 
 NEIGHBOURS = 10
@@ -11,12 +17,44 @@ MOST_OF_CHANNEL = 400
 
 
 def channel_resemblance(x: NDArray[np.float32], encoded: Encoded) -> NDArray[np.float64]:
+    """The mean of both resemblances, each with rows of sum one, (K, K), zero diagonal.
+
+    A channel that neither knows anything about has a row of zeros.
+
+    Args:
+        x: unlabelled inputs as the network works in them, (n, *shape).
+        encoded: of the same inputs.
+    """
+    looks = _rows_to_one(nearest_channels(x, encoded))
+    return np.asarray((looks + _rows_to_one(shared_doubt(encoded))) / 2.0)
+
+
+def shared_doubt(encoded: Encoded) -> NDArray[np.float64]:
+    """Mass that two channels share over the same inputs, (K, K), symmetric, zero diagonal.
+
+    R^T R / n with R the responsibilities at OWNERSHIP_TEMPERATURE, at which a routing that is too
+    sure still shows its second choice.
+
+    Args:
+        encoded: unlabelled inputs.
+    """
+    r = encoded.responsibilities(OWNERSHIP_TEMPERATURE)
+    shared = r.T @ r / len(r)
+    np.fill_diagonal(shared, 0.0)
+    return np.asarray(shared)
+
+
+def _rows_to_one(resemblance: NDArray[np.float64]) -> NDArray[np.float64]:
+    total = resemblance.sum(axis=1, keepdims=True)
+    return np.asarray(resemblance / np.where(total > 0.0, total, 1.0))
+
+
+def nearest_channels(x: NDArray[np.float32], encoded: Encoded) -> NDArray[np.float64]:
     """Mean responsibilities of the nearest inputs that other channels hold, (K, K), zero diagonal.
 
     Row k: of the NEIGHBOURS inputs nearest to each input of channel k that lie in another channel.
     Near is meant in the space of the inputs (images by cosine), which the encoder has no part in:
     what keeps a rare style apart in the encoder cannot mislead it. No label has a part either.
-    docs/decisions/0005-mnist-trials.md compares it with resemblance through the encoder.
 
     Args:
         x: unlabelled inputs as the network works in them, (n, *shape); of more than MOST_INPUTS the

@@ -47,6 +47,8 @@ def start_anew(state: FitState, dataset: Dataset, config: RunConfig) -> None:
     )
     fresh = new_state(dataset, config, state.attempt)
     state.network.load_state_dict(fresh.network.state_dict())
+    if state.average is not None and fresh.average is not None:
+        state.average.load_state_dict(fresh.average.state_dict())
     state.optimizer.load_state_dict(fresh.optimizer.state_dict())
     state.counts, state.usage = torch.zeros_like(state.counts), torch.zeros_like(state.usage)
     state.epoch, state.history = 0, []

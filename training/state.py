@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
+from training.averaging import average_of
 from training.config import RunConfig
 from training.data import Dataset
 from training.model.network import RcmVae, channel_count
@@ -73,6 +75,7 @@ class FitState:
         epoch: epochs done.
         history: one record for each of them.
         attempt: restarts before this one (training/restart.py).
+        average: moving average of the weights (training/averaging.py); None where there is none.
     """
 
     network: RcmVae
@@ -82,6 +85,16 @@ class FitState:
     epoch: int
     history: list[EpochRecord]
     attempt: int = 0
+    average: AveragedModel | None = None
+
+    @property
+    def served(self) -> RcmVae:
+        """What gives targets and goes into the bundle: the average, where there is one."""
+        return self.network if self.average is None else cast(RcmVae, self.average.module)
+
+    def begin_average(self, decay: float) -> None:
+        """Begin a moving average at the present weights; none where ``decay`` is 0."""
+        self.average = average_of(self.network, decay) if decay else None
 
 
 def seed_of(config: RunConfig, attempt: int) -> int:
@@ -109,4 +122,6 @@ def new_state(dataset: Dataset, config: RunConfig, attempt: int = 0) -> FitState
         foreach=True,
     )
     counts = torch.zeros(num_channels, len(dataset.labels))
-    return FitState(network, optimizer, counts, torch.zeros(num_channels), 0, [], attempt)
+    state = FitState(network, optimizer, counts, torch.zeros(num_channels), 0, [], attempt)
+    state.begin_average(config.fit.average)
+    return state

@@ -9,6 +9,8 @@ from benchmarks import learning
 from benchmarks.learning import main
 from benchmarks.result import read_result, write_result
 from tests.benchmarks.small import flags, small_result
+from training.run import RunFolder
+from training.run_io import read_run
 
 QUICK = ["--labels", "100", "--threads", "1", "--cnn-steps", "20", *flags()]
 
@@ -36,7 +38,7 @@ def test_a_run_writes_figures_of_ours_and_the_peers(
 def test_a_killed_run_leaves_the_seeds_that_are_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measure(_: object, seed: int, __: object) -> dict[str, float]:
+    def measure(_: object, seed: int, *__: object) -> dict[str, float]:
         if seed == 2:
             raise KeyboardInterrupt
         return {"accuracy": 0.5 + seed / 10}
@@ -48,6 +50,18 @@ def test_a_killed_run_leaves_the_seeds_that_are_done(
     left = read_result(path)
     assert left.seeds == (0, 1)
     assert left.figures["accuracy"].values == (0.5, 0.6)
+
+
+def test_runs_are_kept_and_gone_on_with(tmp_path: Path) -> None:
+    arguments = [*QUICK, "--seeds", "1", "--peers", "none", "--keep", str(tmp_path / "runs")]
+    first, again = tmp_path / "first.json", tmp_path / "again.json"
+    assert main([*arguments, "--json", str(first)]) == 0
+    config, _, state = read_run(RunFolder(tmp_path / "runs" / "seed-0"))
+    assert state.epoch == config.fit.epochs
+    assert main([*arguments, "--json", str(again)]) == 0
+    figures = read_result(first).figures
+    assert read_result(again).figures["accuracy"] == figures["accuracy"]
+    assert read_result(again).figures["fit_seconds"] == figures["fit_seconds"]
 
 
 def test_results_are_merged_by_the_command(

@@ -149,6 +149,16 @@ def test_one_cycle_rises_from_a_25th_then_falls_to_a_thousandth() -> None:
     assert np.abs(np.diff(rates)).max() < 0.02, "no jump"
 
 
+def test_a_held_rate_stays_at_its_peak_and_falls_as_far() -> None:
+    rates = np.array([one_cycle(p, 1.0, hold=0.75) for p in np.linspace(0, 1, 401)])
+    assert rates[100:301] == pytest.approx(1.0, abs=2e-3)
+    assert rates[-1] == pytest.approx(1e-3)
+    assert all(np.diff(rates[301:]) < 0)
+    assert np.abs(np.diff(rates)).max() < 0.02, "no jump"
+    early = [one_cycle(p, 1.0, hold=0.1) for p in np.linspace(0, 1, 41)]
+    assert early == [one_cycle(p, 1.0) for p in np.linspace(0, 1, 41)]
+
+
 def test_counts_decay_and_stand_in_units_of_labelled_examples() -> None:
     config: RunConfig = tiny_config()
     state = new_state(tiny_dataset(), config)

@@ -119,9 +119,9 @@ def test_a_choice_that_contradicts_what_suits_the_data_is_refused() -> None:
         settled(given, dataset_of((1, 8, 8)))
 
 
-def test_digits_keep_their_epochs_and_mnist_gets_twelve() -> None:
+def test_digits_keep_their_epochs_and_mnist_gets_sixteen() -> None:
     assert settled(RunConfig(), dataset_of((1, 8, 8), 900)).fit.epochs == 120
-    assert round(budget(58_000) / (58_000 // 128)) == 12
+    assert round(budget(58_000) / (58_000 // 128)) == 16
 
 
 @given(st.integers(1, 10**7), st.integers(1, 10**7))
