@@ -1,11 +1,11 @@
 """How many labels it takes to 95, 97 and 98.5 %, by what chooses them.
 
 python -m benchmarks.active --data digits --seeds 3
-python -m benchmarks.active --data mnist --refit-at 50 --picture active.png --json active.json
+python -m benchmarks.active --data mnist --fit-at 50 --picture active.png --json active.json
 python -m benchmarks.active --data mnist --runs runs/mnist-0
 
 The network is fitted once without a single label. Then labels are asked for, batch by batch, and
-only counted; with --refit-at the training goes on at those numbers of labels, for two more plans.
+only counted; with --fit-at two more plans fit anew with what was asked for until then.
 Test labels only measure. Peers: chance with the same network, and a supervised network.
 """
 
@@ -73,8 +73,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--most", type=int, default=200, help="labels asked for in all")
     parser.add_argument("--batch", type=int, default=5, help="labels asked for at once")
     parser.add_argument("--pool", type=int, default=20_000, help="unlabelled inputs to choose from")
-    parser.add_argument("--refit-at", type=int, nargs="+", default=[], metavar="LABELS")
-    parser.add_argument("--refit-epochs", type=int, help="of one refit; half those of the fit")
+    parser.add_argument("--fit-at", type=int, nargs="+", default=[], metavar="LABELS")
+    parser.add_argument("--fit-epochs", type=int, help="of such a fit; as the first without it")
     parser.add_argument(
         "--cnn-at",
         type=int,
@@ -97,8 +97,8 @@ def _budget(options: argparse.Namespace) -> Budget:
         most=options.most,
         batch=options.batch,
         pool=options.pool,
-        refit_at=tuple(options.refit_at),
-        refit_epochs=options.refit_epochs,
+        fit_at=tuple(options.fit_at),
+        fit_epochs=options.fit_epochs,
         cnn_at=tuple(options.cnn_at),
         cnn_steps=options.cnn_steps,
     )

@@ -12,7 +12,7 @@ from benchmarks.active_seed import TARGETS, AskedCurve
 def draw_asked(curves: Sequence[AskedCurve], path: Path) -> None:
     """Write a PNG: one line a plan and seed, errors on a logarithmic axis, the targets thin.
 
-    Chance is drawn black, refits thick, the supervised network dashed.
+    Chance is drawn black, fits anew thick, the supervised network dashed.
     """
     mpl.use("Agg")
     figure = Figure(figsize=(8.0, 5.0), layout="constrained")
@@ -30,7 +30,7 @@ def draw_asked(curves: Sequence[AskedCurve], path: Path) -> None:
             [max(100 * (1 - point.accuracy), 0.01) for point in curve.points],
             color="black" if curve.name == "random" else colours(place % 20),
             linestyle="--" if curve.name.startswith("cnn") else "-",
-            linewidth=2.0 if "refitted" in curve.name else 1.0,
+            linewidth=2.0 if "fitted" in curve.name else 1.0,
             label=curve.name if first else None,
         )
     axes.set(yscale="log", xlabel="labels asked for", ylabel="test errors, %")

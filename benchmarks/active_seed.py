@@ -18,7 +18,7 @@ from training.data import Dataset, Examples, label_ids, load_dataset
 from training.encode import softmax
 from training.fit import fit
 from training.recipe import settled
-from training.refit import prepare
+from training.refit import with_corrections
 from training.relabel import Correction
 from training.state import FitState
 
@@ -34,8 +34,8 @@ class Budget:
         most: labels in all.
         batch: labels at once.
         pool: unlabelled inputs to choose from, at most.
-        refit_at: labels at which the plan with refits trains.
-        refit_epochs: of one refit; None for half of the fit's.
+        fit_at: labels with which the plans that fit anew do so.
+        fit_epochs: of such a fit; None for those of the first.
         cnn_at: labels at which the supervised network is trained.
         cnn_steps: of its optimiser.
     """
@@ -43,8 +43,8 @@ class Budget:
     most: int
     batch: int
     pool: int
-    refit_at: tuple[int, ...]
-    refit_epochs: int | None
+    fit_at: tuple[int, ...]
+    fit_epochs: int | None
     cnn_at: tuple[int, ...]
     cnn_steps: int
 
@@ -103,14 +103,13 @@ def measure(
     run, dataset, state = found or _fitted(config, seed)
     draft = assemble(state.served, dataset, run, Lineage(method="fit"), label_ids(dataset))
     publish_bundle(folder, draft, expected_parent=None)
-    bundle = load_current(folder)
-    stream = open_stream(bundle, dataset, run.data.source, budget.pool)
+    stream = open_stream(load_current(folder), dataset, run.data.source, budget.pool)
     curves = [
         AskedCurve(plan.name, seed, tuple(ask(stream, plan, seed, budget.counts)[0]))
         for plan in PLANS
     ]
-    if budget.refit_at:
-        curves += _refitted(stream, bundle, dataset, run, budget, folder)
+    if budget.fit_at:
+        curves += _fitted_anew(stream, dataset, run, budget, folder)
     if budget.cnn_at:
         curves += _supervised(stream, dataset, run, budget)
     return SeedResult(run, tuple(curves))
@@ -122,25 +121,20 @@ def _fitted(config: RunConfig, seed: int) -> tuple[RunConfig, Dataset, FitState]
     return run, dataset, fit(dataset, run)
 
 
-def _refitted(
-    stream: Stream,
-    bundle: Bundle,
-    dataset: Dataset,
-    run: RunConfig,
-    budget: Budget,
-    folder: Path,
+def _fitted_anew(
+    stream: Stream, dataset: Dataset, run: RunConfig, budget: Budget, folder: Path
 ) -> list[AskedCurve]:
-    """Chance and our plan, each with refits on the labels asked for so far."""
+    """Our plan, and chance, each with a fit on the labels asked for so far."""
 
     def after(rows: NDArray[np.int64]) -> Stream | None:
-        if rows.size not in budget.refit_at:
+        if rows.size not in budget.fit_at:
             return None
-        refitted = _refit(bundle, dataset, stream, rows, budget, folder)
-        return open_stream(refitted, dataset, run.data.source, budget.pool)
+        bundle = _fit_with(rows, stream, dataset, run, budget, folder)
+        return open_stream(bundle, dataset, run.data.source, budget.pool)
 
     plans = (
-        Plan("representatives, refitted", Strategy.REPRESENTATIVES, Strategy.REPRESENTATIVES),
-        Plan("random, refitted", None, None),
+        Plan("representatives, fitted anew", Strategy.REPRESENTATIVES, Strategy.REPRESENTATIVES),
+        Plan("random, fitted anew", None, None),
     )
     curves = []
     for plan in plans:
@@ -149,30 +143,34 @@ def _refitted(
     return curves
 
 
-def _refit(
-    bundle: Bundle,
-    dataset: Dataset,
-    stream: Stream,
+def _fit_with(
     rows: NDArray[np.int64],
+    stream: Stream,
+    dataset: Dataset,
+    run: RunConfig,
     budget: Budget,
     folder: Path,
 ) -> Bundle:
-    """Go on from the fit without labels, with the labels of these rows."""
+    """A bundle of the same run, fitted with the labels of these rows of the pool.
+
+    From new weights: to go on from those without labels gains little
+    (docs/decisions/0011-what-to-label.md).
+    """
     corrections = [
         Correction(f"asked-{row}", stream.names[stream.truth[row]], dataset.unlabelled[row])
         for row in rows.tolist()
     ]
-    start = prepare(bundle, corrections)
-    epochs = budget.refit_epochs or max(1, start.original.fit.epochs // 2)
-    # A warm start of a bundle keeps what it knows; here the labels are the first ever.
-    rate = start.original.fit.peak_lr / 2
-    config = replace(start.config, fit=replace(start.config.fit, epochs=epochs, peak_lr=rate))
-    state = fit(start.dataset, config, start=start.state)
-    lineage = Lineage(
-        method="refit", parent_version=bundle.version, data_sha256=start.dataset.sha256
+    labelled = with_corrections(dataset, dataset.held_labels, corrections)
+    config = replace(
+        run,
+        data=replace(run.data, labels=len(labelled.labelled)),
+        fit=replace(run.fit, epochs=budget.fit_epochs or run.fit.epochs),
     )
-    draft = assemble(state.served, start.dataset, start.original, lineage, start.ids)
-    return stage_bundle(folder, draft)
+    state = fit(labelled, config)
+    ids = (*label_ids(dataset), *(correction.feedback_id for correction in corrections))
+    return stage_bundle(
+        folder, assemble(state.served, labelled, config, Lineage(method="fit"), ids)
+    )
 
 
 def _supervised(

@@ -59,7 +59,7 @@ def test_one_label_a_channel_is_all_that_it_takes(stream: Stream) -> None:
     assert found > CHANNELS
 
 
-def test_a_refit_goes_on_with_another_stream(stream: Stream) -> None:
+def test_a_fit_goes_on_with_another_stream(stream: Stream) -> None:
     seen: list[int] = []
 
     def after(rows: NDArray[np.int64]) -> Stream | None:
@@ -76,21 +76,21 @@ def test_a_refit_goes_on_with_another_stream(stream: Stream) -> None:
 
 def test_from_the_command_line(tmp_path: Path) -> None:
     result, picture = tmp_path / "active.json", tmp_path / "active.png"
-    asked = ["--most", "20", "--batch", "10", "--pool", "300", "--refit-at", "20"]
-    short = ["--refit-epochs", "1", "--cnn-at", "10", "20", "--cnn-steps", "3", "--quick"]
+    asked = ["--most", "20", "--batch", "10", "--pool", "300", "--fit-at", "20"]
+    short = ["--fit-epochs", "1", "--cnn-at", "10", "20", "--cnn-steps", "3", "--quick"]
     written = ["--json", str(result), "--picture", str(picture)]
     assert main(["--threads", "1", *asked, *short, *written, *flags()]) == 0
     document = json.loads(result.read_text())
     assert document["config"]["run"]["data"]["labels"] == 0
     assert document["config"]["budget"]["most"] == 20
     curves = {curve["name"]: curve for curve in document["curves"]}
-    others = {"representatives, refitted", "random, refitted", "cnn, random", "cnn, entropy"}
+    others = {"representatives, fitted anew", "random, fitted anew", "cnn, random", "cnn, entropy"}
     assert set(curves) == {plan.name for plan in PLANS} | others
     for curve in curves.values():
         assert curve["labels"] == [10, 20]
         assert all(0.0 < accuracy <= 1.0 for accuracy in curve["accuracy"])
-    # Before the refit the network is the same one, and so are the labels.
-    plain, refitted = curves["representatives"], curves["representatives, refitted"]
-    assert plain["accuracy"][0] == refitted["accuracy"][0]
+    # Before that fit the network is the same one, and so are the labels.
+    plain, anew = curves["representatives"], curves["representatives, fitted anew"]
+    assert plain["accuracy"][0] == anew["accuracy"][0]
     assert document["figures"]["random: labels to 98.5 %"]["values"] == [None]
     assert picture.read_bytes().startswith(b"\x89PNG")
