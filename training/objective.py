@@ -155,7 +155,8 @@ def supervised_nll(responsibilities: Tensor, tau: Tensor, label: Tensor) -> Tens
         label: (B,) int64.
     """
     probability = (responsibilities @ tau.detach()).gather(1, label.unsqueeze(1))
-    return -(probability + _TINY).log().sum() / max(1, len(label))
+    loss = -(probability + _TINY).log()
+    return loss.mean() if len(label) else loss.sum()
 
 
 def pseudo_label_nll(target: Tensor, learning: Tensor, tau: Tensor, threshold: float) -> Tensor:
