@@ -37,6 +37,6 @@ def draw_asked(curves: Sequence[AskedCurve], path: Path) -> None:
     ticks = sorted({round(100 * (1 - target), 6) for target in TARGETS} | {10.0, 20.0, 50.0})
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.legend(frameon=False, fontsize="small")
+    figure.legend(loc="outside right upper", frameon=False, fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
