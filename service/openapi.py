@@ -9,8 +9,10 @@ import orjson
 from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import models_json_schema
 
+from rcmvae.candidates import Strategy
 from rcmvae.input_rows import WIRE_DTYPES
 from service import schemas
+from service.candidates_request import DEFAULT_COUNT, DEFAULT_STRATEGY, CandidatePart
 from service.include import Part
 from service.predict_request import JSON, OCTETS
 from service.problem import MEDIA_TYPE
@@ -86,6 +88,11 @@ _PREDICT_PARAMETERS = (
     _query("seed", {"type": "integer", "minimum": 0}, "Of the draws; octets only."),
     _query("sample_channel", {"enum": list(SAMPLED_CHANNELS)}, "Of the draws; octets only."),
 )
+_CANDIDATE_PARAMETERS = (
+    _query("strategy", {"enum": list(Strategy), "default": DEFAULT_STRATEGY}, "How to choose."),
+    _query("count", {"type": "integer", "minimum": 1, "default": DEFAULT_COUNT}, "How many."),
+    _query("include", {"enum": list(CandidatePart)}, "Optional parts."),
+)
 _KEY_PARAMETER: Json = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -133,6 +140,18 @@ OPERATIONS = (
     ),
     Operation("/labels", "get", "Labels and evidence.", 200, schemas.LabelsAnswer, errors=(503,)),
     Operation("/bundle", "get", "What is served.", 200, schemas.BundleAnswer, errors=(503,)),
+    Operation(
+        "/candidates",
+        "get",
+        "What to label next.",
+        200,
+        schemas.CandidatesAnswer,
+        errors=(422, 503),
+        parameters=_CANDIDATE_PARAMETERS,
+    ),
+    Operation(
+        "/drift", "get", "Whether the traffic drifts.", 200, schemas.DriftAnswer, errors=(503,)
+    ),
     Operation("/livez", "get", "The process lives.", 200, schemas.HealthAnswer),
     Operation("/readyz", "get", "A bundle is served.", 200, schemas.HealthAnswer, errors=(503,)),
     Operation("/metrics", "get", "Metrics for Prometheus.", 200, "text/plain"),

@@ -67,7 +67,7 @@ def parse_predict(
 def _from_json(
     query: QueryParams, body: bytes, signature: InputSignature, max_rows: int
 ) -> PredictRequest:
-    _refuse_unknown(query, frozenset())
+    refuse_unknown(query, frozenset())
     document = parse_object(body, _MEMBERS)
     rows = require_list(document, "inputs", limit=max_rows)
     include = document.get("include")
@@ -91,7 +91,7 @@ def _from_json(
 def _from_octets(
     query: QueryParams, body: bytes, signature: InputSignature, max_rows: int
 ) -> PredictRequest:
-    _refuse_unknown(query, _PARAMETERS)
+    refuse_unknown(query, _PARAMETERS)
     dtype = query.get("dtype")
     if dtype is None:
         raise InvalidInput("dtype", f"query parameter dtype={' or '.join(WIRE_DTYPES)}", "nothing")
@@ -116,7 +116,12 @@ def _from_octets(
     )
 
 
-def _refuse_unknown(query: QueryParams, known: frozenset[str]) -> None:
+def refuse_unknown(query: QueryParams, known: frozenset[str]) -> None:
+    """Refuse query parameters that a route does not have.
+
+    Raises:
+        InvalidInput: names the first one.
+    """
     for name in query:
         if name not in known:
             expected = f"query parameters {', '.join(sorted(known)) or 'none'}"

@@ -7,10 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rcmvae.bundle.manifest import InputSignature, Lineage
 from rcmvae.calibration import Coverage
+from rcmvae.candidates import Strategy
 from rcmvae.decision import Decision
 from rcmvae.sampled import SampledChannel
 from service.include import Part
 from service.sampling_request import MOST_DRAWS
+from service.worker_drift import Question
 
 Row = Annotated[
     list[float | list[float] | list[list[float]] | list[list[list[float]]]],
@@ -183,6 +185,56 @@ class BundleAnswer(_Wire):
     metrics: dict[str, float]
     providers: list[str]
     alpha: AlphaState
+
+
+class Candidate(_Wire):
+    """A captured input that would be worth a label."""
+
+    prediction_id: str
+    created: datetime
+    label: str = Field(description="What the bundle says now.")
+    probability: Share = Field(description="Of that label.")
+    channel: Annotated[int, Field(ge=0)]
+    ood: OutOfDistribution
+    uncertainty: UncertaintyParts
+    score: float = Field(description="Of the strategy; higher is more useful.")
+    reason: str
+    input: Row | None = None
+
+
+class CandidatesAnswer(_Wire):
+    """Answer of GET /candidates, the most useful input first."""
+
+    bundle_version: str
+    strategy: Strategy
+    pool: Annotated[int, Field(ge=0, description="Inputs without a label that were looked at.")]
+    candidates: list[Candidate]
+
+
+class DriftQuestion(_Wire):
+    """One question over all workers that serve the bundle."""
+
+    question: Question
+    drifting: bool = Field(description="Whether a worker raised an alarm within the window.")
+    evidence: Annotated[
+        float, Field(ge=0, description="Sum over the workers; one that reaches 1 raises an alarm.")
+    ]
+    alarms: Annotated[int, Field(ge=0)]
+    inputs_since_alarm: Annotated[int, Field(ge=0)] | None
+    inputs: Annotated[int, Field(ge=0)]
+    calibration_inputs: int | None = Field(
+        description="Size of the sample behind the p-values; null before the first answer."
+    )
+
+
+class DriftAnswer(_Wire):
+    """Answer of GET /drift."""
+
+    bundle_version: str
+    run_length: float
+    window: int
+    workers: int = Field(description="Those that have answered with this bundle.")
+    questions: list[DriftQuestion]
 
 
 class HealthAnswer(_Wire):

@@ -112,7 +112,8 @@ class DataConfig:
 
     Attributes:
         source: ``digits`` (scikit-learn's, in the package), a folder of IDX files, or an NPZ file.
-        labels: labelled examples in all, spread evenly over the labelled classes.
+        labels: labelled examples in all, spread evenly over the labelled classes; at least one
+            for each, or 0 for none at all: the map then waits for corrections.
         unlabelled_classes: classes that occur in the unlabelled data but get no label.
         held_out: inputs kept from training for calibration and the golden set; ``auto``: 300,
             or a thirtieth of many more, at most a fifth of all.
@@ -125,7 +126,7 @@ class DataConfig:
 
     __pydantic_config__ = _FORBID_EXTRA
     source: str = "digits"
-    labels: Count = 100
+    labels: CountOrZero = 100
     unlabelled_classes: tuple[str, ...] = ()
     held_out: AutoCount = AUTO
     density_share: OpenShare = 0.2
@@ -474,6 +475,10 @@ def _require_fit(config: RunConfig) -> None:
     if options.dirichlet and not learnable:
         raise InvalidInput(
             "objective.options.dirichlet", "0 unless model.channel_prior=learnable", "above 0"
+        )
+    if options.contrastive and not config.data.labels:
+        raise InvalidInput(
+            "objective.options.contrastive", "0 where data.labels=0", f"{options.contrastive:g}"
         )
     _require_curriculum_over(config)
 

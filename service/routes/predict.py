@@ -44,6 +44,7 @@ def _answer(runtime: Runtime, served: Served, parsed: PredictRequest) -> bytes:
     decisions = _decisions(batch, alpha, parsed.fdr)
     ids = _prediction_ids(len(batch))
     runtime.metrics.answers.observe_batch(batch, decisions, seconds)
+    runtime.drift.add(served, batch)
     if runtime.settings.capture:
         now = datetime.now(UTC)
         runtime.captures.add(
