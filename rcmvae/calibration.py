@@ -5,14 +5,23 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from rcmvae.bundle.manifest import CALIBRATION
 from rcmvae.decision import conformal_p_values, smallest_alpha
-from rcmvae.errors import BundleDamaged
+from rcmvae.errors import BundleDamaged, InvalidInput
 
 Sample = tuple[float, ...]
 OwnedSource = Literal["held_out", "leave_one_out", "mixed"]
+ProbabilitySource = Literal["held_out", "leave_one_out"]
+Coverage = Literal["marginal", "class_conditional"]
 
 _TIE = 1e-6
 """Scores in [0, 1] that are nearer to each other than this are taken as equal.
@@ -38,6 +47,10 @@ class Calibration(BaseModel):
         fused: fused scores of held-out inputs, no labels needed (question 1).
         owned: ownership scores of inputs of known labels (question 2).
         label_set: 1 - p(y|x) of the true label (LAC; Sadinle, Lei and Wasserman 2019).
+        label_set_labels: index of that label, for each score of ``label_set``; None in bundles
+            from before class-conditional sets, which then have none.
+        coverage: what a prediction set covers where a request asks for none.
+        probability_source: what temperature and alpha0 were chosen by.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -51,6 +64,9 @@ class Calibration(BaseModel):
     fused: Annotated[Sample, Field(min_length=1)]
     owned: Annotated[Sample, Field(min_length=1)]
     label_set: Annotated[Sample, Field(min_length=1)]
+    label_set_labels: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    coverage: Coverage = "marginal"
+    probability_source: ProbabilitySource = "held_out"
 
     @field_validator("fused", "owned", "label_set")
     @classmethod
@@ -58,6 +74,15 @@ class Calibration(BaseModel):
         if any(a > b for a, b in pairwise(sample)):
             raise ValueError("the calibration sample must be in ascending order")
         return sample
+
+    @model_validator(mode="after")
+    def _every_score_has_a_label(self) -> "Calibration":
+        labels, count = self.label_set_labels, len(self.label_set)
+        if labels is not None and len(labels) != count:
+            raise ValueError(f"label_set_labels must be {count} indices, got {len(labels)}")
+        if labels is None and self.coverage == "class_conditional":
+            raise ValueError("coverage must be marginal without label_set_labels")
+        return self
 
     @property
     def smallest_alpha(self) -> float:
@@ -68,12 +93,14 @@ class Calibration(BaseModel):
 class PValues:
     """The calibration samples as arrays, ready to judge batches."""
 
-    __slots__ = ("_fused", "_label_set", "_owned")
+    __slots__ = ("_fused", "_label_set", "_label_set_labels", "_owned")
 
     def __init__(self, calibration: Calibration) -> None:
         self._fused = np.asarray(calibration.fused)
         self._owned = np.asarray(calibration.owned)
         self._label_set = np.asarray(calibration.label_set)
+        labels = calibration.label_set_labels
+        self._label_set_labels = None if labels is None else np.asarray(labels, dtype=np.int64)
 
     def familiar(self, fused: NDArray[np.floating]) -> NDArray[np.float64]:
         """p-values of question 1 for fused scores of any shape."""
@@ -83,9 +110,28 @@ class PValues:
         """p-values of question 2 for ownership scores of any shape."""
         return conformal_p_values(self._owned, unowned.astype(np.float64) - _TIE)
 
-    def labels(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-        """p-values of every label for probabilities of any shape."""
-        return conformal_p_values(self._label_set, 1.0 - probabilities.astype(np.float64) - _TIE)
+    def labels(
+        self, probabilities: NDArray[np.floating], coverage: Coverage = "marginal"
+    ) -> NDArray[np.float64]:
+        """p-values of every label for probabilities (..., C).
+
+        Class-conditional ones rank a label's score among those of its own inputs (Mondrian; Vovk,
+        Gammerman and Shafer 2005, section 4.5). One without any is never rejected.
+
+        Raises:
+            InvalidInput: they are to be class-conditional, and the sample does not say its labels.
+        """
+        scores = 1.0 - probabilities.astype(np.float64) - _TIE
+        if coverage == "marginal":
+            return conformal_p_values(self._label_set, scores)
+        if self._label_set_labels is None:
+            expected = "marginal, as this bundle's sample does not say its labels"
+            raise InvalidInput("coverage", expected, coverage)
+        of_label = (
+            conformal_p_values(self._label_set[self._label_set_labels == y], scores[..., y])
+            for y in range(scores.shape[-1])
+        )
+        return np.stack(list(of_label), axis=-1)
 
 
 def parse_calibration(content: bytes) -> Calibration:

@@ -120,9 +120,16 @@ def floor_of(
     counts: NDArray[np.float64], alpha0: float, resemblance: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
     """The Dirichlet floor of counts (K, C): even, or spread along a resemblance (K, K)."""
+    return np.asarray(alpha0 * counts.shape[1] * spread_floor(counts, resemblance))
+
+
+def spread_floor(
+    counts: NDArray[np.float64], resemblance: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """How every channel's floor is spread over the labels, (K, C), positive, rows sum to one."""
     if resemblance is None:
-        return np.full_like(counts, alpha0)
-    return np.asarray(alpha0 * counts.shape[1] * spread_labels(resemblance, counts))
+        return np.full_like(counts, 1.0 / counts.shape[1])
+    return spread_labels(resemblance, counts)
 
 
 def posterior_mean(

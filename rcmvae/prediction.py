@@ -1,11 +1,13 @@
 """What the model says about a batch of inputs, before anybody chooses an alpha."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rcmvae.sampled import SampledUncertainty
 from rcmvae.uncertainty import Uncertainty
 
 
@@ -25,6 +27,9 @@ class PredictionBatch:
         p_familiar: conformal p-value of "like the training stream", float64 (N,), in (0, 1].
         p_owned: conformal p-value of "owned by labelled channels", float64 (N,), in (0, 1].
         label_p_values: conformal p-value of every label, float64 (N, C), in (0, 1].
+        observation_noise: root mean square of the standard deviation that the best channel's
+            decoder gives x, in units of what is decoded, (N,); None where it has none.
+        sampled: uncertainty by sampling, where it was asked for.
     """
 
     labels: tuple[str, ...]
@@ -38,6 +43,8 @@ class PredictionBatch:
     p_familiar: NDArray[np.float64]
     p_owned: NDArray[np.float64]
     label_p_values: NDArray[np.float64]
+    observation_noise: NDArray[np.float32] | None = None
+    sampled: SampledUncertainty | None = None
 
     def __len__(self) -> int:
         return int(self.channel.shape[0])
@@ -49,22 +56,27 @@ class PredictionBatch:
 
     @classmethod
     def concatenate(cls, parts: Sequence["PredictionBatch"]) -> "PredictionBatch":
-        """Join batches of the same labels and scores, of which there is at least one."""
+        """Join batches that answer the same questions, of which there is at least one."""
         first = parts[0]
         columns = {
             field.name: np.concatenate([getattr(part, field.name) for part in parts])
             for field in fields(cls)
             if isinstance(getattr(first, field.name), np.ndarray)
         }
-        uncertainty = Uncertainty(
-            *(
-                np.concatenate([getattr(part.uncertainty, field.name) for part in parts])
-                for field in fields(Uncertainty)
-            )
-        )
+        sampled = [part.sampled for part in parts if part.sampled is not None]
         return cls(
             labels=first.labels,
             score_names=first.score_names,
-            uncertainty=uncertainty,
+            uncertainty=Uncertainty(*_joined(Uncertainty, [part.uncertainty for part in parts])),
+            sampled=SampledUncertainty(*_joined(SampledUncertainty, sampled)) if sampled else None,
             **columns,
         )
+
+
+def _joined(
+    kind: type[Uncertainty | SampledUncertainty],
+    parts: Sequence[Uncertainty | SampledUncertainty],
+) -> Iterator[NDArray[Any]]:
+    """Every field of the parts, one after another."""
+    for field in fields(kind):
+        yield np.concatenate([getattr(part, field.name) for part in parts])

@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 
 from rcmvae.bundle import Bundle
 from rcmvae.bundle.manifest import CALIBRATION, DECODER, ENCODER, SCORES, TAU, Manifest
-from rcmvae.calibration import Calibration, PValues, parse_calibration
+from rcmvae.calibration import Calibration, Coverage, PValues, parse_calibration
 from rcmvae.errors import BundleDamaged
 from rcmvae.graph import SERVED_OUTPUTS, Graphs, served_graph
 from rcmvae.prediction import PredictionBatch
+from rcmvae.sampled import Sampler, Sampling
+from rcmvae.scaling import Scaling, read_scaling
 from rcmvae.uncertainty import Uncertainty
 
+SIGMA = "sigma"
+"""Output of a Gaussian decoder: the standard deviation of every value."""
+
+_LATENTS = ("mu", "logvar")
 _SEVERITY_ERROR = 3
 WARM_ROWS = 16
 
@@ -29,11 +35,21 @@ class Predictor:
     """
 
     def __init__(
-        self, manifest: Manifest, calibration: Calibration, session: ort.InferenceSession
+        self,
+        manifest: Manifest,
+        calibration: Calibration,
+        session: ort.InferenceSession,
+        decoder: ort.InferenceSession,
+        scaling: Scaling | None,
     ) -> None:
         self.manifest = manifest
         self.calibration = calibration
         self._session = session
+        # A session may return more than a request pays for: what is not asked for is not copied.
+        offered = {output.name for output in session.get_outputs()}
+        self._outputs = (*SERVED_OUTPUTS, *({SIGMA} & offered))
+        value_range = (manifest.input.low, manifest.input.high)
+        self._sampler = Sampler(self._run, decoder, scaling, value_range)
         self._p_values = PValues(calibration)
         self._score_names = (*calibration.score_names, "responsibility", "unowned", "fused")
         self.active_providers: tuple[str, ...] = tuple(session.get_providers())
@@ -58,14 +74,33 @@ class Predictor:
         """
         calibration = parse_calibration(bundle.read(CALIBRATION))
         graphs = Graphs(*(bundle.read(name) for name in (ENCODER, TAU, DECODER, SCORES)))
-        session = open_session(served_graph(graphs, SERVED_OUTPUTS), providers, threads)
-        predictor = cls(bundle.manifest, calibration, session)
+        decoder = open_session(graphs.decoder, providers, threads)
+        noise = {SIGMA} & {output.name for output in decoder.get_outputs()}
+        served = served_graph(graphs, (*SERVED_OUTPUTS, *_LATENTS, *noise))
+        session = open_session(served, providers, threads)
+        scaling = read_scaling(graphs.scores)
+        predictor = cls(bundle.manifest, calibration, session, decoder, scaling)
         predictor._warm_up()
         return predictor
 
-    def predict(self, x: NDArray[np.float32]) -> PredictionBatch:
-        """Answer for inputs x, float32 (N, *shape), finite and within the signature's range."""
-        out = self._run(x)
+    def predict(
+        self,
+        x: NDArray[np.float32],
+        *,
+        coverage: Coverage | None = None,
+        sampling: Sampling | None = None,
+    ) -> PredictionBatch:
+        """Answer for inputs x.
+
+        Args:
+            x: float32 (N, *shape), finite and within the signature's range.
+            coverage: what the p-values of the labels hold for; the bundle's own if None.
+            sampling: how to sample the uncertainty; without it only the closed form.
+
+        Raises:
+            InvalidInput: the bundle has no p-values of this coverage.
+        """
+        out = self._run(self._outputs, x)
         return PredictionBatch(
             labels=self.manifest.labels,
             probabilities=out["probabilities"],
@@ -84,12 +119,17 @@ class Predictor:
             ),
             p_familiar=self._p_values.familiar(out["fused"]),
             p_owned=self._p_values.owned(out["unowned"]),
-            label_p_values=self._p_values.labels(out["probabilities"]),
+            label_p_values=self._p_values.labels(
+                out["probabilities"], coverage or self.calibration.coverage
+            ),
+            observation_noise=_root_mean_square(out[SIGMA]) if SIGMA in out else None,
+            sampled=None if sampling is None else self._sampler.sample(x, sampling),
         )
 
-    def _run(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        values = self._session.run(SERVED_OUTPUTS, {"x": x})
-        return dict(zip(SERVED_OUTPUTS, values, strict=True))
+    def _run(
+        self, outputs: tuple[str, ...], x: NDArray[np.float32]
+    ) -> dict[str, NDArray[np.float32]]:
+        return dict(zip(outputs, self._session.run(outputs, {"x": x}), strict=True))
 
     def _warm_up(self) -> None:
         """Run two sizes, so that no request pays for an allocation, and check what comes back."""
@@ -109,9 +149,15 @@ class Predictor:
         signature = self.manifest.input
         x = np.full((rows, *signature.shape), signature.low, dtype=np.float32)
         try:
-            return self.predict(x)
+            return self.predict(x, sampling=Sampling(draws=2))
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
             raise BundleDamaged("run", ENCODER, f"a first run failed: {error}") from None
+
+
+def _root_mean_square(sigma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of (N, *shape) over the values of each input, (N,)."""
+    flat = sigma.reshape(len(sigma), -1).astype(np.float64)
+    return np.asarray(np.sqrt(np.mean(flat**2, axis=1)), dtype=np.float32)
 
 
 def open_session(model: bytes, providers: Sequence[str], threads: int) -> ort.InferenceSession:

@@ -8,7 +8,9 @@ holds a bundle deals in raw values alone.
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 SPAN = 6.0
 """Robust standard deviations in one unit: three to each side of the centre."""
@@ -42,3 +44,15 @@ class Scaling:
     def raw(self, units: NDArray[np.floating]) -> NDArray[np.float32]:
         """The inverse, within what ``scaled`` does not cut."""
         return ((units.astype(np.float64) - 0.5) * self.width + self.centre).astype(np.float32)
+
+
+CENTRE, WIDTH = "input_centre", "input_width"
+"""Names of the constants that hold a scaling in `scores.onnx`."""
+
+
+def read_scaling(scores: bytes) -> Scaling | None:
+    """The scaling that a verified `scores.onnx` begins with; None where it has none."""
+    constants = {each.name: each for each in onnx.load_from_string(scores).graph.initializer}
+    if CENTRE not in constants:
+        return None
+    return Scaling(*(numpy_helper.to_array(constants[name]) for name in (CENTRE, WIDTH)))

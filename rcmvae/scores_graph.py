@@ -20,7 +20,7 @@ from rcmvae.ood import (
     FusedDensity,
     LatentPrior,
 )
-from rcmvae.scaling import HIGHEST, LOWEST, Scaling
+from rcmvae.scaling import CENTRE, HIGHEST, LOWEST, WIDTH, Scaling
 
 Likelihood = Literal["bernoulli", "gaussian"]
 
@@ -248,7 +248,7 @@ def scores_graph(
             "prior_logvar": prior.logvar,
         }
     if scaling is not None:
-        constants |= {"input_centre": scaling.centre, "input_width": scaling.width}
+        constants |= {CENTRE: scaling.centre, WIDTH: scaling.width}
     return with_constants(text, constants)
 
 

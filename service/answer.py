@@ -1,33 +1,38 @@
 """From a batch of predictions to the JSON of POST /predict."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import orjson
 
+from rcmvae.calibration import Coverage
 from rcmvae.decision import Decision, prediction_set
 from rcmvae.prediction import PredictionBatch
+from rcmvae.sampled import SampledUncertainty
 from service.include import Part
 
 _Column = list[object]
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """What an answer was decided at.
+class Header:
+    """What holds for all predictions of an answer.
 
     Attributes:
+        bundle_version: of the bundle that answered all of them.
         alpha: false-alarm rate of the decisions, and miscoverage of the prediction sets.
+        coverage: of the prediction sets.
         fdr: false discovery rate of the decisions in alpha's place; None where alpha decided.
     """
 
+    bundle_version: str
     alpha: float
+    coverage: Coverage
     fdr: float | None = None
 
 
 def encode_answer(
-    version: str,
-    rates: Rates,
+    header: Header,
     batch: PredictionBatch,
     decisions: Sequence[Decision],
     ids: Sequence[str],
@@ -36,8 +41,7 @@ def encode_answer(
     """The answer for N inputs, `schemas.PredictAnswer` as JSON; a value not finite becomes null.
 
     Args:
-        version: of the bundle that answered all of them.
-        rates: of decisions and prediction sets.
+        header: what holds for all of them.
         batch: N predictions.
         decisions: N decisions.
         ids: N prediction ids.
@@ -49,16 +53,10 @@ def encode_answer(
         "ood": _ood(batch, decisions, Part.SCORES in parts),
         "channel": batch.channel.tolist(),
     }
-    columns |= {p.value: fill(batch, rates.alpha) for p, fill in _OPTIONAL.items() if p in parts}
-    predictions = _records(columns)
-    return orjson.dumps(
-        {
-            "bundle_version": version,
-            "alpha": rates.alpha,
-            "fdr": rates.fdr,
-            "predictions": predictions,
-        }
-    )
+    columns |= {p.value: fill(batch, header.alpha) for p, fill in _OPTIONAL.items() if p in parts}
+    if batch.sampled is not None:
+        columns["sampled"] = _sampled(batch.labels, batch.sampled)
+    return orjson.dumps({**asdict(header), "predictions": _records(columns)})
 
 
 def _records(columns: Mapping[str, Sequence[object]]) -> list[dict[str, object]]:
@@ -96,6 +94,18 @@ def _uncertainty(batch: PredictionBatch, _: float) -> _Column:
         "aleatoric": parts.aleatoric.tolist(),
         "channel_ambiguity": parts.channel_ambiguity.tolist(),
         "label_map_ignorance": parts.label_map_ignorance.tolist(),
+    }
+    if batch.observation_noise is not None:
+        columns["observation_noise"] = batch.observation_noise.tolist()
+    return list(_records(columns))
+
+
+def _sampled(labels: Sequence[str], sampled: SampledUncertainty) -> _Column:
+    columns: dict[str, Sequence[object]] = {
+        "total": sampled.total.tolist(),
+        "expected": sampled.expected.tolist(),
+        "mutual_information": sampled.mutual_information.tolist(),
+        "probabilities": _named(labels, sampled.probabilities.tolist()),
     }
     return list(_records(columns))
 

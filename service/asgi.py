@@ -13,6 +13,8 @@ from rcmvae.errors import RcmvaeError
 from service.every_request import EveryRequest
 from service.problem import on_disconnect, on_http, on_raised
 from service.routes.bundle import get_bundle, get_labels
+from service.routes.candidates import get_candidates
+from service.routes.drift import get_drift
 from service.routes.feedback import get_feedback, post_feedback
 from service.routes.health import livez, metrics, readyz
 from service.routes.pages import docs, landing, openapi, swagger_script, swagger_style
@@ -26,6 +28,8 @@ ROUTES = (
     Route("/feedback/{feedback_id}", get_feedback, methods=["GET"]),
     Route("/labels", get_labels, methods=["GET"]),
     Route("/bundle", get_bundle, methods=["GET"]),
+    Route("/candidates", get_candidates, methods=["GET"]),
+    Route("/drift", get_drift, methods=["GET"]),
     Route("/livez", livez, methods=["GET"]),
     Route("/readyz", readyz, methods=["GET"]),
     Route("/metrics", metrics, methods=["GET"]),

@@ -2,7 +2,7 @@
 
 Under BentoML every worker writes counters and histograms to files in one folder
 (``PROMETHEUS_MULTIPROC_DIR``), and a scrape of any worker adds up all of them. Which bundle a
-worker serves is no number that adds up: see `served_bundles`.
+worker serves, and what it knows about drift, goes with the worker: see `worker_files`.
 """
 
 import logging
@@ -20,6 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.prediction_metrics import SECONDS, PredictionMetrics
 from service.served_bundles import ServedBundles
+from service.worker_drift import Question, WorkerDrift
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -51,8 +52,10 @@ class Metrics:
         self._multiprocess = multiprocess
         self._registry = registry = CollectorRegistry()
         self.served = ServedBundles(directory)
+        self.drift = WorkerDrift(directory)
         self._own = CollectorRegistry()
         self._own.register(self.served)
+        self._own.register(self.drift)
         self.requests = Counter(
             "rcmvae_requests", "HTTP requests.", ["route", "status"], registry=registry
         )
@@ -81,6 +84,12 @@ class Metrics:
         self.swap_failures = Counter(
             "rcmvae_bundle_swap_failures", "Bundles refused.", ["reason"], registry=registry
         )
+        self.drift_alarms = Counter(
+            "rcmvae_drift_alarms",
+            "Times that a worker found more strange inputs than its calibration lets expect.",
+            ["question"],
+            registry=registry,
+        )
         self._start_at_zero()
 
     def exposition(self) -> bytes:
@@ -103,3 +112,5 @@ class Metrics:
             self.swap_failures.labels(reason)
         for source in ("prediction_id", "input"):
             self.feedback.labels(source)
+        for question in Question:
+            self.drift_alarms.labels(question)

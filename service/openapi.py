@@ -9,11 +9,14 @@ import orjson
 from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import models_json_schema
 
+from rcmvae.candidates import Strategy
 from rcmvae.input_rows import WIRE_DTYPES
 from service import schemas
+from service.candidates_request import DEFAULT_COUNT, DEFAULT_STRATEGY, CandidatePart
 from service.include import Part
 from service.predict_request import JSON, OCTETS
 from service.problem import MEDIA_TYPE
+from service.sampling_request import COVERAGES, MOST_DRAWS, SAMPLED_CHANNELS
 
 Json: TypeAlias = dict[str, JsonValue]
 
@@ -76,6 +79,19 @@ _PREDICT_PARAMETERS = (
         "False discovery rate of this batch; octets only.",
     ),
     _query("include", {"type": "string"}, f"Of {', '.join(Part)}, with commas; octets only."),
+    _query("coverage", {"enum": list(COVERAGES)}, "Of the prediction sets; octets only."),
+    _query(
+        "samples",
+        {"type": "integer", "minimum": 2, "maximum": MOST_DRAWS},
+        "Draws of the sampled uncertainty; octets only.",
+    ),
+    _query("seed", {"type": "integer", "minimum": 0}, "Of the draws; octets only."),
+    _query("sample_channel", {"enum": list(SAMPLED_CHANNELS)}, "Of the draws; octets only."),
+)
+_CANDIDATE_PARAMETERS = (
+    _query("strategy", {"enum": list(Strategy), "default": DEFAULT_STRATEGY}, "How to choose."),
+    _query("count", {"type": "integer", "minimum": 1, "default": DEFAULT_COUNT}, "How many."),
+    _query("include", {"enum": list(CandidatePart)}, "Optional parts."),
 )
 _KEY_PARAMETER: Json = {
     "name": "Idempotency-Key",
@@ -124,6 +140,18 @@ OPERATIONS = (
     ),
     Operation("/labels", "get", "Labels and evidence.", 200, schemas.LabelsAnswer, errors=(503,)),
     Operation("/bundle", "get", "What is served.", 200, schemas.BundleAnswer, errors=(503,)),
+    Operation(
+        "/candidates",
+        "get",
+        "What to label next.",
+        200,
+        schemas.CandidatesAnswer,
+        errors=(422, 503),
+        parameters=_CANDIDATE_PARAMETERS,
+    ),
+    Operation(
+        "/drift", "get", "Whether the traffic drifts.", 200, schemas.DriftAnswer, errors=(503,)
+    ),
     Operation("/livez", "get", "The process lives.", 200, schemas.HealthAnswer),
     Operation("/readyz", "get", "A bundle is served.", 200, schemas.HealthAnswer, errors=(503,)),
     Operation("/metrics", "get", "Metrics for Prometheus.", 200, "text/plain"),

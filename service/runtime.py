@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from rcmvae.provider import machine_providers
 from service.capture import CaptureBuffer
+from service.drift import DriftWatch
 from service.hotswap import BundleWatcher
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.orphan import ParentWatch
@@ -28,6 +29,7 @@ from service.store import LazyStore
 # Collections of the oldest generation stop the event loop for hundreds of milliseconds.
 _GC_THRESHOLDS = (50_000, 20, 100)
 _PARENT_SECONDS = 1.0
+_DRIFT_SECONDS = 1.0
 LARGE_BODY = 64 * 1024
 """Bodies of more bytes are read in the thread for large work rather than on the event loop."""
 
@@ -46,6 +48,7 @@ class Runtime:
         bundles: what is served.
         store: feedback.
         captures: inputs of recent predictions.
+        drift: whether the traffic is still like the calibration sample.
         large_work: one thread for bodies and batches that would block the event loop.
     """
 
@@ -54,11 +57,16 @@ class Runtime:
     bundles: BundleWatcher
     store: LazyStore
     captures: CaptureBuffer
+    drift: DriftWatch
     large_work: ThreadPoolExecutor
 
     async def beside(self, work: Callable[[], _Result]) -> _Result:
         """Do large work in the one thread for it; what comes meanwhile waits its turn."""
         return await asyncio.get_running_loop().run_in_executor(self.large_work, work)
+
+    async def fold_drift(self) -> None:
+        """Watch the answers since the last time for drift, without blocking the event loop."""
+        await asyncio.to_thread(self.drift.fold)
 
     async def read(self, body: bytes, parse: Callable[[], _Result]) -> _Result:
         """Parse a body, beside the event loop if it is large."""
@@ -87,6 +95,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
             for action, seconds in (
                 (runtime.bundles.refresh_in_thread, settings.poll_seconds),
                 (runtime.captures.flush, settings.capture_flush_seconds),
+                (runtime.fold_drift, _DRIFT_SECONDS),
                 (ParentWatch().check, _PARENT_SECONDS),
             )
         ]
@@ -120,7 +129,8 @@ def _build(settings: Settings, own: Path) -> Runtime:
         keep=settings.capture_keep,
         flush_seconds=settings.capture_flush_seconds,
     )
-    return Runtime(settings, metrics, bundles, store, captures, ThreadPoolExecutor(1))
+    drift = DriftWatch(metrics, run_length=settings.drift_run_length, window=settings.drift_window)
+    return Runtime(settings, metrics, bundles, store, captures, drift, ThreadPoolExecutor(1))
 
 
 def _metrics(settings: Settings, own: Path) -> Metrics:

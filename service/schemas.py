@@ -6,8 +6,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from rcmvae.bundle.manifest import InputSignature, Lineage
+from rcmvae.calibration import Coverage
+from rcmvae.candidates import Strategy
 from rcmvae.decision import Decision
+from rcmvae.sampled import SampledChannel
 from service.include import Part
+from service.sampling_request import MOST_DRAWS
+from service.worker_drift import Question
 
 Row = Annotated[
     list[float | list[float] | list[list[float]] | list[list[list[float]]]],
@@ -33,6 +38,16 @@ class PredictBody(_Wire):
     include: list[Part] | None = Field(
         None, description="Optional parts; without it all but the responsibilities."
     )
+    coverage: Coverage | None = Field(
+        None, description="Of the prediction sets: over all inputs, or over those of every label."
+    )
+    samples: Annotated[int, Field(ge=2, le=MOST_DRAWS)] | None = Field(
+        None, description="Draws of the sampled uncertainty; without it there is none."
+    )
+    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="Of the draws; 0 if none.")
+    sample_channel: SampledChannel | None = Field(
+        None, description="Draws from the best channel, or from one drawn each time; best if none."
+    )
 
 
 class UncertaintyParts(_Wire):
@@ -42,6 +57,18 @@ class UncertaintyParts(_Wire):
     aleatoric: Nats
     channel_ambiguity: Nats
     label_map_ignorance: Nats
+    observation_noise: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Root mean square of the decoder's sigma; under a Gaussian likelihood."
+    )
+
+
+class SampledParts(_Wire):
+    """What the model says of inputs that it decoded itself: total = expected + information."""
+
+    total: Nats
+    expected: Nats
+    mutual_information: Nats
+    probabilities: dict[str, Share]
 
 
 class OutOfDistribution(_Wire):
@@ -67,6 +94,7 @@ class Prediction(_Wire):
     uncertainty: UncertaintyParts | None = None
     position: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     responsibilities: list[Share] | None = None
+    sampled: SampledParts | None = None
 
 
 class PredictAnswer(_Wire):
@@ -74,6 +102,7 @@ class PredictAnswer(_Wire):
 
     bundle_version: str
     alpha: Annotated[float, Field(gt=0, lt=1)]
+    coverage: Coverage
     fdr: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="Where it was asked for: the decisions keep to it, not to alpha."
     )
@@ -156,6 +185,56 @@ class BundleAnswer(_Wire):
     metrics: dict[str, float]
     providers: list[str]
     alpha: AlphaState
+
+
+class Candidate(_Wire):
+    """A captured input that would be worth a label."""
+
+    prediction_id: str
+    created: datetime
+    label: str = Field(description="What the bundle says now.")
+    probability: Share = Field(description="Of that label.")
+    channel: Annotated[int, Field(ge=0)]
+    ood: OutOfDistribution
+    uncertainty: UncertaintyParts
+    score: float = Field(description="Of the strategy; higher is more useful.")
+    reason: str
+    input: Row | None = None
+
+
+class CandidatesAnswer(_Wire):
+    """Answer of GET /candidates, the most useful input first."""
+
+    bundle_version: str
+    strategy: Strategy
+    pool: Annotated[int, Field(ge=0, description="Inputs without a label that were looked at.")]
+    candidates: list[Candidate]
+
+
+class DriftQuestion(_Wire):
+    """One question over all workers that serve the bundle."""
+
+    question: Question
+    drifting: bool = Field(description="Whether a worker raised an alarm within the window.")
+    evidence: Annotated[
+        float, Field(ge=0, description="Sum over the workers; one that reaches 1 raises an alarm.")
+    ]
+    alarms: Annotated[int, Field(ge=0)]
+    inputs_since_alarm: Annotated[int, Field(ge=0)] | None
+    inputs: Annotated[int, Field(ge=0)]
+    calibration_inputs: int | None = Field(
+        description="Size of the sample behind the p-values; null before the first answer."
+    )
+
+
+class DriftAnswer(_Wire):
+    """Answer of GET /drift."""
+
+    bundle_version: str
+    run_length: float
+    window: int
+    workers: int = Field(description="Those that have answered with this bundle.")
+    questions: list[DriftQuestion]
 
 
 class HealthAnswer(_Wire):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rcmvae.bundle import Bundle, Manifest
 from rcmvae.counts import read_label_map
+from rcmvae.label_map import LabelMap
 from rcmvae.predictor import Predictor
 
 
@@ -31,6 +32,7 @@ class Served:
     """One loaded bundle; replaced as a whole, never changed."""
 
     predictor: Predictor
+    label_map: LabelMap
     labels: tuple[LabelEvidence, ...]
     loaded: datetime
 
@@ -48,8 +50,9 @@ class Served:
 def open_served(bundle: Bundle, *, providers: tuple[str, ...], threads: int) -> Served:
     """Open and warm a predictor over a verified bundle."""
     predictor = Predictor.open(bundle, providers=providers, threads=threads)
-    counts = read_label_map(bundle).counts
-    return Served(predictor, label_evidence(bundle.manifest.labels, counts), datetime.now(UTC))
+    label_map = read_label_map(bundle)
+    evidence = label_evidence(bundle.manifest.labels, label_map.counts)
+    return Served(predictor, label_map, evidence, datetime.now(UTC))
 
 
 def label_evidence(

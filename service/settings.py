@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from rcmvae.drift import RUN_LENGTH
+
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -55,6 +57,19 @@ class Settings(BaseSettings):
     )
     capture_keep: PositiveInt = Field(
         50_000, description="Most captured inputs in the store; the oldest go first."
+    )
+    candidates_pool: PositiveInt = Field(
+        2000, description="Newest captured inputs among which GET /candidates chooses."
+    )
+    candidates_most: PositiveInt = Field(
+        100, description="Most inputs that one GET /candidates answers with."
+    )
+    drift_run_length: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
+        RUN_LENGTH,
+        description="Drift: inputs for one false alarm of a question on average, at least.",
+    )
+    drift_window: PositiveInt = Field(
+        10_000, description="Drift: for so many inputs of a worker an alarm counts as drift."
     )
     metrics_dir: Path | None = Field(
         None,

@@ -108,25 +108,36 @@ def build_label_map(
         stream: the first unlabelled inputs, encoded: along them labels spread to channels
             without evidence.
     """
-    generator = torch.random.get_rng_state()
-    torch.manual_seed(config.seed)
-    x = torch.from_numpy(dataset.labelled.x)
-    seen = [x, *(views(x, config.augment) for _ in range(config.calibration.count_views - 1))]
-    with torch.no_grad():
-        drawn = [network.eval().encode(view).logits.double().softmax(dim=1) for view in seen]
-    torch.random.set_rng_state(generator)
     resemblance = None
     if config.calibration.spread_labels:
         shown = dataset.scaled(dataset.unlabelled[: len(stream.logits)])
         resemblance = channel_resemblance(shown, stream)
     return LabelMap(
         labels=dataset.labels,
-        contributions=torch.stack(drawn).mean(dim=0).numpy(),
+        contributions=_contributions(network, dataset.labelled.x, config),
         contribution_labels=dataset.labelled.y,
         ids=ids,
         alpha0=config.objective.alpha0,
         resemblance=resemblance,
     )
+
+
+def _contributions(
+    network: RcmVae, x: NDArray[np.float32], config: RunConfig
+) -> NDArray[np.float64]:
+    """Responsibilities of labelled inputs (n, *shape), averaged over augmented views, (n, K)."""
+    if not len(x):
+        return np.empty((0, network.num_channels))
+    generator = torch.random.get_rng_state()
+    torch.manual_seed(config.seed)
+    plain = torch.from_numpy(x)
+    more = (views(plain, config.augment) for _ in range(config.calibration.count_views - 1))
+    with torch.no_grad():
+        drawn = [
+            network.eval().encode(view).logits.double().softmax(dim=1) for view in (plain, *more)
+        ]
+    torch.random.set_rng_state(generator)
+    return np.asarray(torch.stack(drawn).mean(dim=0).numpy())
 
 
 def write_weights(network: RcmVae) -> bytes:
@@ -142,7 +153,9 @@ def prior_of(network: RcmVae) -> LatentPrior:
 
 
 def _temperature(encoder: bytes, held_out: Examples, label_map: LabelMap) -> float:
-    """Fitted on held-out labels that the conformal samples do not use."""
+    """Fitted on held-out labels that the conformal samples do not use; 1 for an empty map."""
+    if not label_map.ids:
+        return 1.0
     logits = encode(session_of(encoder), held_out.x).logits
     return fit_temperature(logits, held_out.y, label_map.tau)
 

@@ -170,7 +170,9 @@ def see(state: FitState, batch: Batch, config: RunConfig) -> Seen:
     tensors, size = batch.tensors, len(batch.x)
     share = config.fit.labelled_batch // rank_count()
     labels = len(tensors.labelled_y)
-    pick = torch.randint(labels, (share,), device=tensors.labelled_y.device)
+    # Without a labelled example there is nothing to draw.
+    drawn = share if labels else 0
+    pick = torch.randint(max(labels, 1), (drawn,), device=tensors.labelled_y.device)
     learning = config.objective.second_view == "learning"
     unlabelled = [batch.x, batch.x] if learning else [batch.x]
     shown = views(torch.cat([*unlabelled, tensors.labelled_x[pick]]), config.augment)
@@ -271,7 +273,8 @@ def update_counts(state: FitState, owned: Tensor, label: Tensor, config: RunConf
     """Decay the counts, add the batch, and return them in units of labelled examples, (K, C)."""
     onehot = torch.nn.functional.one_hot(label, state.counts.shape[1]).to(owned)
     state.counts = config.objective.count_decay * state.counts + owned.T @ onehot
-    return state.counts * (config.data.labels / state.counts.sum())
+    mass = state.counts.sum()
+    return state.counts * (config.data.labels / mass.clamp_min(torch.finfo(mass.dtype).tiny))
 
 
 def update_usage(state: FitState, responsibilities: Tensor, momentum: float) -> Tensor:

@@ -151,8 +151,9 @@ def calibrate(
     """Collect the three conformal samples.
 
     Args:
-        judged: held-out inputs. Nothing of question 2 is fitted on any of them; the samples of
-            question 1 and of the prediction sets take the fresh ones alone.
+        judged: held-out inputs. Nothing of question 2 is fitted on any of them; the sample of
+            question 1 takes the fresh ones alone, and so does that of the prediction sets where
+            the others chose the temperature.
         ownable: the final map, and the channels' affinity.
         temperature: divides the logits.
         config: which source question 2 uses, and the default alpha.
@@ -161,12 +162,16 @@ def calibrate(
     source: OwnedSource = "leave_one_out"
     known = judged.label != NO_LABEL
     stand_in = np.ones(len(label_map.ids), dtype=bool)
-    sample = _Sample(np.empty(0), np.empty(0))
+    sample = _Sample(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
     if config.owned_source == "held_out" and known.any():
-        sample = _held_out_sample(judged, ownable, temperature)
+        # Where no held-out label had a part in the temperature, they all may calibrate the sets.
+        unseen = judged.fresh | (config.probabilities == "leave_one_out")
+        sample = _held_out_sample(judged, ownable, temperature, unseen)
         stand_in = ~np.isin(label_map.contribution_labels, judged.label[known])
         source = "mixed" if stand_in.any() else "held_out"
     own = _left_out_sample(ownable, temperature, stand_in)
+    label_set = np.concatenate([sample.label_set, own.label_set])
+    order = np.argsort(label_set, kind="stable")
     return Calibration(
         temperature=temperature,
         alpha0=label_map.alpha0,
@@ -176,25 +181,31 @@ def calibrate(
         owned_source=source,
         fused=ascending(judged.fused[judged.fresh]),
         owned=ascending(np.concatenate([sample.owned, own.owned])),
-        label_set=ascending(np.concatenate([sample.label_set, own.label_set])),
+        label_set=ascending(label_set),
+        label_set_labels=tuple(np.concatenate([sample.label, own.label])[order].tolist()),
+        coverage=config.coverage,
+        probability_source=config.probabilities,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """Scores of question 2, and of the prediction sets."""
+    """Scores of question 2; scores of the prediction sets, and the label of each of these."""
 
     owned: NDArray[np.float64]
     label_set: NDArray[np.float64]
+    label: NDArray[np.int64]
 
 
-def _held_out_sample(judged: Judged, ownable: Ownable, temperature: float) -> _Sample:
-    """Scores of the held-out inputs that carry a label."""
+def _held_out_sample(
+    judged: Judged, ownable: Ownable, temperature: float, unseen: NDArray[np.bool_]
+) -> _Sample:
+    """Scores of the held-out inputs that carry a label; for the sets, of the unseen among them."""
     known = judged.label != NO_LABEL
-    fresh = known & judged.fresh
-    probability = softmax(judged.logits[fresh] / temperature) @ ownable.label_map.tau
-    right = probability[np.arange(len(probability)), judged.label[fresh]]
-    return _Sample(ownable.score(judged.logits[known]), 1.0 - right)
+    label = judged.label[known & unseen]
+    probability = softmax(judged.logits[known & unseen] / temperature) @ ownable.label_map.tau
+    right = probability[np.arange(len(label)), label]
+    return _Sample(ownable.score(judged.logits[known]), 1.0 - right, label)
 
 
 def _left_out_sample(ownable: Ownable, temperature: float, chosen: NDArray[np.bool_]) -> _Sample:
@@ -206,8 +217,10 @@ def _left_out_sample(ownable: Ownable, temperature: float, chosen: NDArray[np.bo
     label_map = ownable.label_map
     r = tempered(label_map.contributions, temperature)
     without = leave_one_out(label_map, r)
-    right = without[np.arange(len(r)), label_map.contribution_labels]
-    return _Sample(ownable.score_left_out(np.flatnonzero(chosen)), 1.0 - right[chosen])
+    label = label_map.contribution_labels
+    right = without[np.arange(len(r)), label]
+    owned = ownable.score_left_out(np.flatnonzero(chosen))
+    return _Sample(owned, 1.0 - right[chosen], label[chosen])
 
 
 def tempered(responsibilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:

@@ -112,7 +112,8 @@ class DataConfig:
 
     Attributes:
         source: ``digits`` (scikit-learn's, in the package), a folder of IDX files, or an NPZ file.
-        labels: labelled examples in all, spread evenly over the labelled classes.
+        labels: labelled examples in all, spread evenly over the labelled classes; at least one
+            for each, or 0 for none at all: the map then waits for corrections.
         unlabelled_classes: classes that occur in the unlabelled data but get no label.
         held_out: inputs kept from training for calibration and the golden set; ``auto``: 300,
             or a thirtieth of many more, at most a fifth of all.
@@ -125,7 +126,7 @@ class DataConfig:
 
     __pydantic_config__ = _FORBID_EXTRA
     source: str = "digits"
-    labels: Count = 100
+    labels: CountOrZero = 100
     unlabelled_classes: tuple[str, ...] = ()
     held_out: AutoCount = AUTO
     density_share: OpenShare = 0.2
@@ -272,7 +273,8 @@ class ObjectiveConfig:
         graph_label: weight at the start of labels spread over the nearest inputs as targets
             (training/label_graph.py); the graph is made anew at every start.
         graph_label_fade: shares of the run between which it fades to zero.
-        alpha0: Dirichlet floor of the label counts, per label.
+        alpha0: Dirichlet floor of the label counts, per label, where ``calibration.probabilities``
+            is ``held_out``; else it is chosen.
         fit_alpha0: the same during the fit, where the counts move and a high floor blunts tau.
         count_decay: decay of the label counts per step in training.
         options: terms that are off by default.
@@ -387,8 +389,14 @@ class CalibrationConfig:
     Attributes:
         count_views: augmented views over which the final label counts are averaged.
         spread_labels: whether labels spread to channels without evidence, as their floor.
-        owned_source: where the sample of question 2 comes from: ``held_out`` inputs and their
-            labels, or, where none can be spared, ``leave_one_out`` over the labelled examples.
+        probabilities: what says how sure p(y|x) is: ``leave_one_out`` over the labelled examples
+            chooses temperature and Dirichlet floor, so that no other label is needed;
+            ``held_out`` labels choose the temperature, and the floor is ``objective.alpha0``.
+        owned_source: where the samples of question 2 and of the prediction sets come from:
+            ``held_out`` inputs and their labels, or, where none can be spared,
+            ``leave_one_out`` over the labelled examples.
+        coverage: of a prediction set, where a request asks for none: ``marginal``, over all
+            inputs, or ``class_conditional``, over those of every label.
         alpha: false-alarm rate that a request gets when it names none; ``auto``: 0.01, or the
             least at which so few held-out inputs can still raise an alarm.
         free_mass: a channel is free when its labelled mass is below this many examples.
@@ -398,6 +406,8 @@ class CalibrationConfig:
     __pydantic_config__ = _FORBID_EXTRA
     count_views: Count = 16
     spread_labels: bool = True
+    probabilities: Literal["leave_one_out", "held_out"] = "leave_one_out"
+    coverage: Literal["marginal", "class_conditional"] = "marginal"
     owned_source: Literal["held_out", "leave_one_out"] = "held_out"
     alpha: AutoShare = AUTO
     free_mass: Positive = 0.5
@@ -465,6 +475,10 @@ def _require_fit(config: RunConfig) -> None:
     if options.dirichlet and not learnable:
         raise InvalidInput(
             "objective.options.dirichlet", "0 unless model.channel_prior=learnable", "above 0"
+        )
+    if options.contrastive and not config.data.labels:
+        raise InvalidInput(
+            "objective.options.contrastive", "0 where data.labels=0", f"{options.contrastive:g}"
         )
     _require_curriculum_over(config)
 

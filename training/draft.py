@@ -46,6 +46,7 @@ from training.config import CalibrationConfig
 from training.data import NO_LABEL, Examples
 from training.encode import run_served, softmax
 from training.model_card import write_model_card
+from training.sharpness import Sharpness, fit_sharpness
 
 FITTED_ACCURACY = "golden_accuracy_fitted"
 """Metric: golden accuracy right after the last fit or refit; relabels carry it on."""
@@ -63,7 +64,7 @@ class Foundation:
         latent_dim: d.
         configuration: of the run that made it.
         contents: content of each file of FOUNDATION_FILES.
-        temperature: divides the channel logits.
+        temperature: divides the channel logits where ``calibration.probabilities`` is ``held_out``.
     """
 
     signature: InputSignature
@@ -156,16 +157,18 @@ def write_draft(
 
     Args:
         foundation: graphs and golden set.
-        label_map: the map to serve.
+        label_map: the map to serve; where its examples say how sure to be, its floor is replaced.
         config: how to calibrate.
         lineage: where this bundle comes from.
         metrics: what is known beside the figures on the golden set.
     """
+    sharpness = _sharpness(foundation, label_map, config)
+    label_map = replace(label_map, alpha0=sharpness.alpha0)
     ownable = Ownable(label_map, read_affinity(foundation.contents[CHANNELS]), config.free_mass)
-    graph = tau_graph(label_map, foundation.temperature, ownable.ownership)
+    graph = tau_graph(label_map, sharpness.temperature, ownable.ownership)
     tau = graph.SerializeToString()
     judged = _judge(foundation, tau, read_golden(foundation.contents[GOLDEN]))
-    calibration = calibrate(judged, ownable, foundation.temperature, config)
+    calibration = calibrate(judged, ownable, sharpness.temperature, config)
     created = datetime.now(UTC)
     draft = BundleDraft(
         bundle_version=new_version(created, lineage.parent_version),
@@ -176,18 +179,25 @@ def write_draft(
         latent_dim=foundation.latent_dim,
         lineage=lineage,
         configuration=foundation.configuration,
-        metrics=_metrics(metrics, golden_metrics(judged, label_map, foundation.temperature)),
+        metrics=_metrics(metrics, golden_metrics(judged, label_map, sharpness.temperature)),
         libraries=_library_versions(),
         contents={
             **foundation.contents,
             TAU: tau,
             CALIBRATION: calibration.model_dump_json(indent=1).encode(),
             COUNTS: write_counts(label_map),
-            LATENT_MAP: _relabelled_picture(foundation, ownable),
+            LATENT_MAP: _relabelled_picture(foundation, ownable, sharpness.temperature),
         },
     )
     card = write_model_card(draft, calibration, label_map)
     return replace(draft, contents={**draft.contents, MODEL_CARD: card.encode()})
+
+
+def _sharpness(foundation: Foundation, label_map: LabelMap, config: CalibrationConfig) -> Sharpness:
+    """How sure probabilities are: by the map's own examples, or by what was fitted before."""
+    if config.probabilities == "leave_one_out" and label_map.ids:
+        return fit_sharpness(label_map)
+    return Sharpness(foundation.temperature, label_map.alpha0)
 
 
 def _judge(foundation: Foundation, tau: bytes, golden: Golden) -> Judged:
@@ -216,10 +226,10 @@ def _metrics(known: Mapping[str, float], golden: Mapping[str, float]) -> dict[st
     return {FITTED_ACCURACY: golden["golden_accuracy"], **known, **golden}
 
 
-def _relabelled_picture(foundation: Foundation, ownable: Ownable) -> bytes:
+def _relabelled_picture(foundation: Foundation, ownable: Ownable, temperature: float) -> bytes:
     """The picture's labels and ownership scores under this map; its positions stay."""
     arrays = dict(read_arrays(LATENT_MAP, foundation.contents[LATENT_MAP]))
-    probability = softmax(arrays["logits"] / foundation.temperature) @ ownable.label_map.tau
+    probability = softmax(arrays["logits"] / temperature) @ ownable.label_map.tau
     arrays["unowned"] = ownable.score(arrays["logits"]).astype(np.float32)
     arrays["predicted"] = probability.argmax(axis=1).astype(np.int64)
     return write_tensors(arrays)

@@ -6,11 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from rcmvae.decision import Decision, decide, prediction_set
+from rcmvae.calibration import PValues
+from rcmvae.decision import Decision, decide
 from rcmvae.prediction import PredictionBatch
 from rcmvae.predictor import Predictor
 from training.data import Dataset
 from training.encode import CHUNK
+from training.reliability import (
+    NO_SETS,
+    Reliability,
+    SetFigures,
+    brier_score,
+    reliability,
+    set_figures,
+)
 
 NOISE_INPUTS = 1000
 
@@ -32,6 +41,11 @@ class Evaluation:
         coverage: known inputs whose prediction set at alpha holds the truth.
         set_size: mean size of those sets.
         expected_calibration_error: ECE over 15 bins of the known inputs' confidence.
+        overconfidence: their mean confidence less their accuracy.
+        brier: their Brier score, summed over the labels.
+        lowest_coverage: coverage of the label whose sets at alpha hold it least often.
+        conditional_lowest_coverage: the same of class-conditional sets; 0 without them.
+        conditional_set_size: mean size of class-conditional sets; 0 without them.
     """
 
     alpha: float
@@ -46,6 +60,11 @@ class Evaluation:
     coverage: float
     set_size: float
     expected_calibration_error: float
+    overconfidence: float
+    brier: float
+    lowest_coverage: float
+    conditional_lowest_coverage: float
+    conditional_set_size: float
 
     def figures(self) -> dict[str, float]:
         """All figures by name."""
@@ -65,23 +84,30 @@ def evaluate(predictor: Predictor, dataset: Dataset, alpha: float, seed: int = 0
     truth = np.array(dataset.held_labels)[dataset.test.y]
     is_known = np.isin(truth, labels)
     batch = predict_all(predictor, dataset.test.x)
-    known = _Known(batch, truth, is_known, alpha)
+    known = answered(predictor, batch, truth)
+    sets, conditional = known.sets(alpha), known.conditional_sets(alpha)
+    trust = known.reliability() if known.truth.size else None
     decisions = np.array(decide(batch.p_familiar, batch.p_owned, alpha))
     noise = dataset.raw(uniform_noise(NOISE_INPUTS, dataset.shape, seed))
     count = int(is_known.sum())
     return Evaluation(
         alpha=alpha,
         known_inputs=count,
-        accuracy=known.accuracy(),
+        accuracy=_share(known.right),
         false_alarms=_share(decisions[is_known] != Decision.KNOWN),
         false_alarms_allowed=float(binom.ppf(0.975, count, alpha)) / max(1, count),
         unlabelled_inputs=len(truth) - count,
         unlabelled_as_unknown=_share(decisions[~is_known] == Decision.UNKNOWN_CLASS),
         noise_detected=_share_strange(predictor, noise, alpha),
         inverted_detected=_share_strange(predictor, inverted(dataset), alpha),
-        coverage=known.coverage(),
-        set_size=known.set_size(),
-        expected_calibration_error=known.calibration_error(),
+        coverage=sets.coverage,
+        set_size=sets.size,
+        expected_calibration_error=trust.expected_error if trust else 0.0,
+        overconfidence=trust.overconfidence if trust else 0.0,
+        brier=brier_score(known.probabilities, known.truth) if trust else 0.0,
+        lowest_coverage=sets.lowest,
+        conditional_lowest_coverage=conditional.lowest,
+        conditional_set_size=conditional.size,
     )
 
 
@@ -95,48 +121,68 @@ def inverted(dataset: Dataset) -> NDArray[np.float32]:
     return dataset.raw(1.0 - dataset.scaled(dataset.test.x))
 
 
-class _Known:
-    """Test inputs of known labels, and what was answered for them."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Test inputs of known labels, m of them, and what was answered.
 
-    def __init__(
-        self,
-        batch: PredictionBatch,
-        truth: NDArray[np.str_],
-        is_known: NDArray[np.bool_],
-        alpha: float,
-    ) -> None:
-        self._truth = truth[is_known]
-        self._predicted = np.array(batch.predicted)[is_known]
-        self._confidence = batch.probabilities[is_known].max(axis=1)
-        self._sets = [
-            prediction_set(batch.labels, row, alpha) for row in batch.label_p_values[is_known]
-        ]
+    Attributes:
+        probabilities: (m, C).
+        truth: index into the labels, (m,).
+        p_values: of every label, for the bundle's own sets, (m, C).
+        conditional: the same for class-conditional sets; None where the bundle has none.
+    """
 
-    def accuracy(self) -> float:
-        return _share(self._predicted == self._truth)
+    probabilities: NDArray[np.floating]
+    truth: NDArray[np.int64]
+    p_values: NDArray[np.float64]
+    conditional: NDArray[np.float64] | None
 
-    def coverage(self) -> float:
-        pairs = zip(self._truth, self._sets, strict=True)
-        return _share(np.array([label in kept for label, kept in pairs]))
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which are answered right, (m,)."""
+        return np.asarray(self.probabilities.argmax(axis=1) == self.truth)
 
-    def set_size(self) -> float:
-        return float(np.mean([len(kept) for kept in self._sets])) if self._sets else 0.0
+    def reliability(self) -> Reliability:
+        """Confidence against what is right; there has to be an input."""
+        return reliability(self.probabilities.max(axis=1), self.right)
 
-    def calibration_error(self) -> float:
-        return expected_calibration_error(self._confidence, self._predicted == self._truth)
+    def sets(self, alpha: float) -> SetFigures:
+        """Figures of the sets; zeros without inputs."""
+        return set_figures(self.p_values, self.truth, alpha) if self.truth.size else NO_SETS
+
+    def conditional_sets(self, alpha: float) -> SetFigures:
+        """Figures of class-conditional sets; zeros where there are none."""
+        if self.conditional is None or not self.truth.size:
+            return NO_SETS
+        return set_figures(self.conditional, self.truth, alpha)
+
+
+def answered(predictor: Predictor, batch: PredictionBatch, truth: NDArray[np.str_]) -> Answered:
+    """The inputs of a batch whose truth is a label of the bundle.
+
+    Args:
+        predictor: that answered.
+        batch: answers for n inputs.
+        truth: names, (n,).
+    """
+    labels = np.array(predictor.manifest.labels)
+    known = np.isin(truth, labels)
+    probabilities, calibration = batch.probabilities[known], predictor.calibration
+    has_labels = calibration.label_set_labels is not None
+    p_values = PValues(calibration)
+    return Answered(
+        probabilities=probabilities,
+        truth=(truth[known][:, None] == labels).argmax(axis=1),
+        p_values=batch.label_p_values[known],
+        conditional=p_values.labels(probabilities, "class_conditional") if has_labels else None,
+    )
 
 
 def expected_calibration_error(
     confidence: NDArray[np.floating], right: NDArray[np.bool_], bins: int = 15
 ) -> float:
-    """ECE over equal-width bins of the confidence in [0, 1] (Guo et al. 2017, equation 3)."""
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        abs(float(right[place == b].mean()) - float(confidence[place == b].mean()))
-        * float((place == b).mean())
-        for b in np.unique(place)
-    ]
-    return float(sum(gaps))
+    """ECE over equal-width bins of the confidence in [0, 1]; 0 without any answer."""
+    return reliability(confidence, right, bins).expected_error if right.size else 0.0
 
 
 def predict_all(predictor: Predictor, x: NDArray[np.float32]) -> PredictionBatch:

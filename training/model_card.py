@@ -16,6 +16,7 @@ A mixture VAE with {channels} channels that classifies through a channel-to-labe
 | labelled examples | {examples} |
 | free channels | {free} of {channels} |
 | calibration | {fused} held-out inputs; {owned} of known labels ({source}) |
+| probabilities | temperature {temperature:.3g}, alpha0 {alpha0:.3g}, by {chosen} labels |
 | smallest alpha | {smallest:.4f} |
 
 ## Figures
@@ -52,6 +53,9 @@ def write_model_card(draft: BundleDraft, calibration: Calibration, label_map: La
         fused=len(calibration.fused),
         owned=len(calibration.owned),
         source=calibration.owned_source.replace("_", " "),
+        temperature=calibration.temperature,
+        alpha0=calibration.alpha0,
+        chosen=calibration.probability_source.replace("_", "-"),
         smallest=calibration.smallest_alpha,
         metrics="\n".join(f"| {name} | {value:.4g} |" for name, value in draft.metrics.items()),
     )

@@ -148,7 +148,9 @@ def blended_embedding(
 
 
 def supervised_nll(responsibilities: Tensor, tau: Tensor, label: Tensor) -> Tensor:
-    """-log sum_k r_k tau_{k,y}, batch mean; tau (K, C) carries no gradient.
+    """-log sum_k r_k tau_{k,y}, mean over the batch; zero for an empty one.
+
+    No gradient goes into tau.
 
     Args:
         responsibilities: (B, K).
@@ -156,7 +158,8 @@ def supervised_nll(responsibilities: Tensor, tau: Tensor, label: Tensor) -> Tens
         label: (B,) int64.
     """
     probability = (responsibilities @ tau.detach()).gather(1, label.unsqueeze(1))
-    return -(probability + _TINY).log().mean()
+    loss = -(probability + _TINY).log()
+    return loss.mean() if len(label) else loss.sum()
 
 
 def pseudo_label_nll(target: Tensor, learning: Tensor, tau: Tensor, threshold: float) -> Tensor:

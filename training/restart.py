@@ -17,14 +17,15 @@ logger = logging.getLogger(__name__)
 
 
 def merged_labels(counts: Tensor) -> list[int]:
-    """Labels whose main channel holds more of another label, in order.
+    """Labels whose main channel holds more of another label, in order; none without an example.
 
     Args:
         counts: soft label counts of the labelled examples, (K, C).
     """
     main = counts.argmax(dim=0)
     owner = counts.argmax(dim=1)[main]
-    return [label for label, other in enumerate(owner.tolist()) if label != other]
+    seen = counts.any(dim=0).tolist()
+    return [label for label, other in enumerate(owner.tolist()) if seen[label] and label != other]
 
 
 def is_stuck(state: FitState, config: RunConfig) -> bool:

@@ -71,8 +71,13 @@ def build_classifier(dataset: Dataset, config: RunConfig) -> nn.Sequential:
 
 def answers(network: nn.Module, x: NDArray[np.float32]) -> NDArray[np.int64]:
     """The largest logit of every input (n, *shape), int64 (n,)."""
+    return np.asarray(logits_of(network, x).argmax(axis=1), dtype=np.int64)
+
+
+def logits_of(network: nn.Module, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits of every input (n, *shape), (n, C)."""
     network.eval()
     with torch.no_grad():
         inputs = torch.from_numpy(x)
-        parts: list[Tensor] = [network(inputs[rows]).argmax(dim=1) for rows in chunks(len(x))]
-    return np.asarray(torch.cat(parts).numpy(), dtype=np.int64)
+        parts: list[Tensor] = [network(inputs[rows]) for rows in chunks(len(x))]
+    return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)

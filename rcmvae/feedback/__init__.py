@@ -7,6 +7,7 @@ from rcmvae.feedback.record import (
     FeedbackRecord,
     FeedbackStatus,
     NewFeedback,
+    Unlabelled,
 )
 from rcmvae.feedback.store import FeedbackStore
 
@@ -18,4 +19,5 @@ __all__ = [
     "FeedbackStatus",
     "FeedbackStore",
     "NewFeedback",
+    "Unlabelled",
 ]

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, insert, select
 from rcmvae.errors import PredictionNotFound
 from rcmvae.feedback.record import Capture
 from rcmvae.feedback.rows import capture_of, input_columns
-from rcmvae.feedback.schema import capture
+from rcmvae.feedback.schema import capture, feedback
 
 # Old builds of SQLite allow 999 parameters in a statement.
 _PARAMETERS = 500
@@ -43,6 +43,26 @@ def find_captures(connection: Connection, prediction_ids: Iterable[str]) -> dict
         query = select(capture).where(capture.c.prediction_id.in_(part))
         found |= {row.prediction_id: capture_of(row) for row in connection.execute(query)}
     return found
+
+
+def newest_without_feedback(connection: Connection, limit: int) -> tuple[Capture, ...]:
+    """The newest captures for which there is no feedback, by id or by input; an input comes once.
+
+    Args:
+        connection: in a transaction.
+        limit: at most so many captures are looked at.
+    """
+    named = select(feedback.c.prediction_id).where(feedback.c.prediction_id.is_not(None))
+    query = (
+        select(capture)
+        .where(capture.c.prediction_id.not_in(named))
+        .where(capture.c.input_sha256.not_in(select(feedback.c.input_sha256)))
+        .order_by(capture.c.seq.desc())
+        .limit(limit)
+    )
+    newest = {row.input_sha256: row for row in reversed(connection.execute(query).all())}
+    ordered = sorted(newest.values(), key=lambda row: row.seq, reverse=True)
+    return tuple(capture_of(row) for row in ordered)
 
 
 def delete_oldest(connection: Connection, keep: int) -> int:

@@ -136,6 +136,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlabelled:
+    """What could be labelled next, and what has been labelled.
+
+    Args:
+        captures: inputs for which nobody gave a label, each once, newest first.
+        feedback: corrections that are or will be part of a bundle, newest first.
+    """
+
+    captures: tuple[Capture, ...]
+    feedback: tuple[FeedbackRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackCounts:
     """How many corrections stand where, and since when the oldest one waits."""
 

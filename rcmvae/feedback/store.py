@@ -22,6 +22,7 @@ from rcmvae.feedback.record import (
     FeedbackRecord,
     FeedbackStatus,
     NewFeedback,
+    Unlabelled,
     check_name,
 )
 from rcmvae.feedback.rows import record_of
@@ -257,6 +258,20 @@ class FeedbackStore:
         """Return the kept inputs of predictions by id; an id that is not kept is left out."""
         with self._database.read() as connection:
             return captures.find_captures(connection, prediction_ids)
+
+    def unlabelled(self, limit: int) -> Unlabelled:
+        """Return the newest inputs without a label, and the newest corrections beside them.
+
+        Args:
+            limit: at most so many of each, at least 1. Rejected corrections are left out, and
+                what they named is not offered again.
+        """
+        kept = feedback.c.status != FeedbackStatus.REJECTED.value
+        query = select(feedback).where(kept).order_by(feedback.c.seq.desc()).limit(limit)
+        with self._database.read() as connection:
+            found = captures.newest_without_feedback(connection, limit)
+            rows = connection.execute(query).all()
+        return Unlabelled(found, tuple(record_of(row) for row in rows))
 
     def trim_captures(self, keep: int) -> int:
         """Delete all but the newest ``keep`` captures and return how many went."""

@@ -4,14 +4,12 @@ import secrets
 import time
 from datetime import UTC, datetime
 
-import numpy as np
-from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rcmvae.decision import Decision, decide, decide_batch
 from rcmvae.prediction import PredictionBatch
-from service.answer import Rates, encode_answer
+from service.answer import Header, encode_answer
 from service.body import media_type, read_body
 from service.capture import Seen
 from service.predict_request import PredictRequest, parse_predict
@@ -31,7 +29,9 @@ async def predict(request: Request) -> Response:
     parsed = await runtime.read(
         body, lambda: parse_predict(kind, query, body, signature, settings.max_rows)
     )
-    if len(parsed.x) <= settings.inline_rows:
+    # Every draw is one more row to decode and to encode.
+    draws = 0 if parsed.sampling is None else parsed.sampling.draws
+    if len(parsed.x) * (1 + draws) <= settings.inline_rows:
         answer = _answer(runtime, served, parsed)
     else:
         answer = await runtime.beside(lambda: _answer(runtime, served, parsed))
@@ -39,19 +39,20 @@ async def predict(request: Request) -> Response:
 
 
 def _answer(runtime: Runtime, served: Served, parsed: PredictRequest) -> bytes:
-    batch, seconds = _timed(served, parsed.x)
+    batch, seconds = _timed(served, parsed)
     alpha = parsed.alpha or default_alpha(runtime, served)
     decisions = _decisions(batch, alpha, parsed.fdr)
     ids = _prediction_ids(len(batch))
     runtime.metrics.answers.observe_batch(batch, decisions, seconds)
+    runtime.drift.add(served, batch)
     if runtime.settings.capture:
         now = datetime.now(UTC)
         runtime.captures.add(
             Seen(name, x, served.version, now) for name, x in zip(ids, parsed.x, strict=True)
         )
-    return encode_answer(
-        served.version, Rates(alpha, parsed.fdr), batch, decisions, ids, parsed.parts
-    )
+    coverage = parsed.coverage or served.predictor.calibration.coverage
+    header = Header(served.version, alpha, coverage, parsed.fdr)
+    return encode_answer(header, batch, decisions, ids, parsed.parts)
 
 
 def _decisions(batch: PredictionBatch, alpha: float, fdr: float | None) -> list[Decision]:
@@ -65,9 +66,9 @@ def default_alpha(runtime: Runtime, served: Served) -> float:
     return runtime.settings.alpha or served.predictor.calibration.alpha
 
 
-def _timed(served: Served, x: NDArray[np.float32]) -> tuple[PredictionBatch, float]:
+def _timed(served: Served, parsed: PredictRequest) -> tuple[PredictionBatch, float]:
     start = time.perf_counter()
-    batch = served.predictor.predict(x)
+    batch = served.predictor.predict(parsed.x, coverage=parsed.coverage, sampling=parsed.sampling)
     return batch, time.perf_counter() - start
 
 

@@ -250,6 +250,26 @@ def test_metrics_add_up_over_workers(tmp_path: Path) -> None:
         assert server.metric(total) == 61
 
 
+def _watched(server: Server) -> tuple[int, int]:
+    """Workers that know about drift, and the inputs that they have seen together."""
+    answer = server.get("/drift").json()
+    return answer["workers"], answer["questions"][0]["inputs"]
+
+
+def test_drift_is_watched_by_all_workers(tmp_path: Path) -> None:
+    """What a worker that dies has seen goes with it; no other's does."""
+    publish_small(tmp_path / "models", "v1")
+    with serving(tmp_path, workers="2") as server:
+        sent = 0
+        while _watched(server)[0] < 2:
+            assert server.post("/predict", INPUTS).status_code == 200
+            sent += len(INPUTS["inputs"])
+        wait_until(lambda: _watched(server) == (2, sent), "both have said what they saw")
+        kill(server.workers()[0])
+        wait_until(lambda: _watched(server)[0] == 1, "the dead worker is not counted")
+        assert 0 < _watched(server)[1] < sent
+
+
 def test_a_prediction_of_any_worker_can_be_corrected(tmp_path: Path) -> None:
     publish_small(tmp_path / "models", "v1")
     with serving(tmp_path, workers="2") as server:

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from rcmvae.calibration import Calibration, PValues, ascending, parse_calibration
 from rcmvae.decision import conformal_p_values
-from rcmvae.errors import BundleDamaged
+from rcmvae.errors import BundleDamaged, InvalidInput
 from rcmvae.ood import SCORE_NAMES
 
 CALIBRATION = Calibration(
@@ -25,6 +25,11 @@ CALIBRATION = Calibration(
     owned=(0.1, 0.2, 0.2, 0.9),
     label_set=(0.0, 0.3),
 )
+LABELLED = CALIBRATION.model_copy(
+    update={"label_set": (0.0, 0.1, 0.2, 0.3, 0.4), "label_set_labels": (0, 0, 2, 0, 2)}
+)
+LATER = {"label_set_labels", "coverage", "probability_source"}
+"""Fields that older bundles do not have."""
 
 
 def test_what_is_written_is_read() -> None:
@@ -47,6 +52,11 @@ def test_what_is_written_is_read() -> None:
         ("fused", [2.0, 1.0]),
         ("owned", [None]),
         ("label_set", 0.5),
+        ("label_set_labels", [0, -1]),
+        ("label_set_labels", [0]),
+        ("coverage", "most"),
+        ("coverage", "class_conditional"),
+        ("probability_source", "guessed"),
         ("surprise", 1),
     ],
 )
@@ -57,12 +67,26 @@ def test_a_field_that_does_not_fit_is_named(field: str, value: object) -> None:
     assert damaged.value.check == "calibration"
 
 
-@pytest.mark.parametrize("field", list(Calibration.model_fields))
+@pytest.mark.parametrize("field", sorted(Calibration.model_fields.keys() - LATER))
 def test_a_missing_field_is_named(field: str) -> None:
     members = CALIBRATION.model_dump()
     del members[field]
     with pytest.raises(BundleDamaged, match=f"{field}: Field required"):
         parse_calibration(json.dumps(members).encode())
+
+
+def test_an_older_calibration_is_read_as_what_it_was() -> None:
+    members = {name: v for name, v in CALIBRATION.model_dump().items() if name not in LATER}
+    read = parse_calibration(json.dumps(members).encode())
+    assert (read.coverage, read.probability_source) == ("marginal", "held_out")
+    with pytest.raises(InvalidInput, match="coverage: expected marginal"):
+        PValues(read).labels(np.array([[0.5, 0.5]]), "class_conditional")
+
+
+def test_class_conditional_p_values_rank_a_label_among_its_own_inputs() -> None:
+    scores = np.array([[0.1, 0.1, 0.1], [0.25, 0.9, 0.25]])
+    p = PValues(LABELLED).labels(1.0 - scores, "class_conditional")
+    assert_allclose(p, [[3 / 4, 1.0, 3 / 3], [2 / 4, 1.0, 2 / 3]])
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])

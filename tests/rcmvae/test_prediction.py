@@ -6,6 +6,7 @@ import numpy as np
 from numpy.testing import assert_array_equal
 
 from rcmvae.prediction import PredictionBatch
+from rcmvae.sampled import SampledUncertainty
 from rcmvae.uncertainty import Uncertainty
 
 
@@ -27,6 +28,8 @@ def _batch(count: int, seed: int) -> PredictionBatch:
         p_familiar=rng.random(count),
         p_owned=rng.random(count),
         label_p_values=rng.random((count, 2)),
+        observation_noise=single(),
+        sampled=SampledUncertainty(rng.random((count, 2)), *rng.random((3, count))),
     )
 
 
@@ -35,14 +38,16 @@ def test_concatenated_batches_keep_every_row() -> None:
     joined = PredictionBatch.concatenate(parts)
     assert len(joined) == 5
     assert (joined.labels, joined.score_names) == (("a", "b"), ("kl", "fused"))
-    arrays = {f.name for f in fields(PredictionBatch)} - {"labels", "score_names", "uncertainty"}
-    for name in arrays:
+    others = {"labels", "score_names", "uncertainty", "sampled"}
+    for name in {f.name for f in fields(PredictionBatch)} - others:
         whole = getattr(joined, name)
         assert_array_equal(whole, np.concatenate([getattr(part, name) for part in parts]))
         assert whole.dtype == getattr(parts[0], name).dtype
-    for field in fields(Uncertainty):
-        expected = [getattr(part.uncertainty, field.name) for part in parts]
-        assert_array_equal(getattr(joined.uncertainty, field.name), np.concatenate(expected))
+    for name, kind in (("uncertainty", Uncertainty), ("sampled", SampledUncertainty)):
+        for field in fields(kind):
+            expected = [getattr(getattr(part, name), field.name) for part in parts]
+            whole = getattr(getattr(joined, name), field.name)
+            assert_array_equal(whole, np.concatenate(expected))
 
 
 def test_one_batch_concatenates_to_itself() -> None:

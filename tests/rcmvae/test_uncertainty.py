@@ -1,5 +1,7 @@
 """The split of the entropy against scipy's divergences and against sampled maps."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -62,6 +64,51 @@ def test_the_split_agrees_with_sampled_maps() -> None:
     split = _split(label_map, r)
     for part, sample in ((split.aleatoric, noise), (split.label_map_ignorance, doubt)):
         assert abs(part[0] - sample.mean()) < 4.0 * sample.std() / np.sqrt(sample.size)
+
+
+def test_total_and_epistemic_agree_with_sampled_labels() -> None:
+    """The whole story drawn: c ~ r, tau_c from its posterior, y ~ tau_c, and entropies counted."""
+    label_map, draws = random_map(5, channels=3, labels=3, examples=7), 200_000
+    r, rng = np.array([[0.5, 0.3, 0.2]]), np.random.default_rng(1)
+    channel = rng.choice(3, draws, p=r[0])
+    a = label_map.counts + label_map.alpha0
+    weights = rng.standard_gamma(a[channel])
+    tau = weights / weights.sum(axis=1, keepdims=True)
+    label = (rng.random((draws, 1)) > tau.cumsum(axis=1)).sum(axis=1).clip(max=2)
+    split = _split(label_map, r)
+    # Given channel and map the label is of tau: what is left of its entropy is aleatoric.
+    left = stats.entropy(tau, axis=1)
+    error = 4.0 * left.std() / np.sqrt(draws)
+    assert_allclose(split.aleatoric[0], left.mean(), atol=error)
+    counted = stats.entropy(np.bincount(label, minlength=3))
+    assert_allclose(split.total[0], counted, atol=0.01)
+    assert_allclose(split.epistemic[0], counted - left.mean(), atol=0.01 + error)
+
+
+@given(label_maps(), SEEDS, st.permutations(range(5)))
+def test_an_input_does_not_depend_on_the_others(
+    label_map: LabelMap, seed: int, order: list[int]
+) -> None:
+    r = _responsibilities(seed, label_map.num_channels, 0.3)
+    among, moved = _split(label_map, r), _split(label_map, r[order])
+    alone = _split(label_map, r[:1])
+    for field in fields(Uncertainty):
+        assert_allclose(getattr(moved, field.name), getattr(among, field.name)[order], atol=1e-12)
+        assert_allclose(getattr(alone, field.name), getattr(among, field.name)[:1], atol=1e-12)
+
+
+@given(label_maps(), SEEDS, st.integers(0, 4))
+def test_ignorance_falls_in_expectation_with_one_more_label(
+    label_map: LabelMap, seed: int, k: int
+) -> None:
+    """Over the label that the map itself expects there, in a channel that is sure to hold it."""
+    k %= label_map.num_channels
+    r = np.eye(label_map.num_channels)[[k]]
+    after = [
+        _split(label_map.add(r, [name], ["one-more"]), r).label_map_ignorance[0]
+        for name in label_map.labels
+    ]
+    assert after @ label_map.tau[k] <= _split(label_map, r).label_map_ignorance[0] + 1e-9
 
 
 @given(label_maps(), SEEDS)

@@ -171,6 +171,7 @@ def _scores(features: FeatureDensity, fused: FusedDensity) -> bytes:
 def _calibration(graphs: dict[str, bytes]) -> Calibration:
     out = _run(graphs, known_inputs(400, seed=1))
     truth = np.arange(400) % 2
+    scores = 1.0 - out["probabilities"][np.arange(400), truth]
     return Calibration(
         temperature=1.0,
         alpha0=0.05,
@@ -180,7 +181,8 @@ def _calibration(graphs: dict[str, bytes]) -> Calibration:
         owned_source="held_out",
         fused=ascending(out["fused"]),
         owned=ascending(out["unowned"]),
-        label_set=ascending(1.0 - out["probabilities"][np.arange(400), truth]),
+        label_set=ascending(scores),
+        label_set_labels=tuple(truth[np.argsort(scores, kind="stable")].tolist()),
     )
 
 

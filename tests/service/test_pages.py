@@ -84,9 +84,12 @@ def test_answers_fit_their_models(shared_client: AppClient) -> None:
     """The answer of /predict is written without pydantic; here pydantic judges it."""
     every = ["probabilities", "prediction_set", "uncertainty", "scores", "position"]
     document = {"inputs": [[0.5] * 6], "include": [*every, "responsibilities"]}
+    document |= {"samples": 2, "fdr": 0.1}
     response = shared_client.post("/predict", json=document)
     answer = PredictAnswer.model_validate_json(response.content)
-    assert answer.model_dump(mode="json") == response.json()
+    # The decoder of the small bundle says nothing of noise.
+    silent = {"predictions": {"__all__": {"uncertainty": {"observation_noise"}}}}
+    assert answer.model_dump(mode="json", exclude=silent) == response.json()
 
 
 def test_version_is_the_projects() -> None:

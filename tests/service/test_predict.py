@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from rcmvae.bundle import load_bundle
 from rcmvae.decision import Decision, decide, decide_batch, prediction_set
 from rcmvae.predictor import Predictor
+from rcmvae.sampled import Sampling
 from service.runtime import LARGE_BODY
 from service.schemas import PredictAnswer
 from service.settings import Settings
@@ -132,6 +134,39 @@ def test_default_has_all_but_the_responsibilities(shared_client: AppClient) -> N
     }
 
 
+def test_sets_are_of_the_coverage_asked_for(shared_client: AppClient) -> None:
+    x = known_inputs(4, seed=5)
+    predictor = Predictor.open(load_bundle(shared_client.runtime.settings.models_dir / "v1"))
+    assert _answer(shared_client, x).coverage == "marginal"
+    for coverage in ("marginal", "class_conditional"):
+        answer = _answer(shared_client, x, alpha=0.3, coverage=coverage)
+        assert answer.coverage == coverage
+        p_values = predictor.predict(x, coverage=answer.coverage).label_p_values
+        expected = [prediction_set(predictor.manifest.labels, row, 0.3) for row in p_values]
+        assert [p.prediction_set for p in answer.predictions] == expected
+
+
+def test_sampled_uncertainty_is_there_where_it_is_asked_for(shared_client: AppClient) -> None:
+    x = known_inputs(1, seed=5)
+    assert _answer(shared_client, x).predictions[0].sampled is None
+    asked = {"samples": 3, "seed": 7, "sample_channel": "drawn"}
+    predictor = Predictor.open(load_bundle(shared_client.runtime.settings.models_dir / "v1"))
+    batch = predictor.predict(x, sampling=Sampling(3, 7, "drawn"))
+    sampled = _answer(shared_client, x, **asked).predictions[0].sampled
+    assert sampled is not None
+    assert batch.sampled is not None
+    assert sampled.total == pytest.approx(batch.sampled.total[0])
+    assert sampled.mutual_information == pytest.approx(batch.sampled.mutual_information[0])
+    octets = shared_client.post(
+        "/predict?dtype=float32&samples=3&seed=7&sample_channel=drawn&coverage=class_conditional",
+        content=x.astype("<f4").tobytes(),
+        headers=OCTETS,
+    )
+    same = PredictAnswer.model_validate_json(octets.content)
+    assert same.predictions[0].sampled == sampled
+    assert same.coverage == "class_conditional"
+
+
 def test_ids_are_distinct(shared_client: AppClient) -> None:
     answers = [_answer(shared_client, known_inputs(4, seed=9)) for _ in range(3)]
     ids = [p.prediction_id for answer in answers for p in answer.predictions]
@@ -176,9 +211,9 @@ def test_a_request_in_the_thread_does_not_stop_the_loop(client: AppClient) -> No
     served = client.runtime.bundles.current()
     original = served.predictor.predict
 
-    def slow(x: NDArray[np.float32]) -> object:
+    def slow(x: NDArray[np.float32], **asked: Any) -> object:
         time.sleep(0.3)
-        return original(x)
+        return original(x, **asked)
 
     served.predictor.predict = slow  # type: ignore[method-assign, assignment]
 

@@ -25,7 +25,7 @@ from training.data import NO_LABEL
 from training.encode import Encoded, softmax
 
 TAU = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
-CONFIG = CalibrationConfig(alpha=0.05)
+CONFIG = CalibrationConfig(alpha=0.05, probabilities="held_out")
 HALF = 0.5
 AFFINITY = np.array(
     [
@@ -159,6 +159,7 @@ def test_held_out_samples_are_the_scores_of_held_out_inputs() -> None:
     r = softmax(inputs.logits[:24] / 2.0)
     probability = (r @ label_map.tau)[np.arange(24), inputs.label[:24]]
     np.testing.assert_allclose(calibration.label_set, np.sort(1.0 - probability))
+    assert calibration.label_set_labels == tuple(inputs.label[:24][np.argsort(1.0 - probability)])
 
 
 def brute_leave_one_out(label_map: LabelMap, temperature: float) -> list[tuple[float, float]]:
@@ -217,6 +218,17 @@ def test_only_question_2_uses_inputs_that_something_was_fitted_on() -> None:
     np.testing.assert_allclose(calibration.fused, np.sort(inputs.fused[10:]))
     assert len(calibration.label_set) == 24 - 10
     assert calibration.owned == calibrate(inputs, ownable(a_map()), 1.0, CONFIG).owned
+
+
+def test_sets_use_every_held_out_label_where_none_chose_the_temperature() -> None:
+    inputs = replace(judged(2), fresh=np.arange(30) >= 10)
+    config = replace(CONFIG, probabilities="leave_one_out", coverage="class_conditional")
+    calibration = calibrate(inputs, ownable(a_map()), 1.0, config)
+    assert len(calibration.label_set) == 24
+    assert (calibration.coverage, calibration.probability_source) == (
+        "class_conditional",
+        "leave_one_out",
+    )
 
 
 def test_ownership_of_a_lone_example_without_itself_is_none() -> None:

@@ -84,7 +84,7 @@ def test_a_wrong_field_in_a_file_is_refused_by_name(tmp_path: Path) -> None:
     "override",
     [
         "seed=-1",
-        "data.labels=0",
+        "data.labels=-1",
         "data.held_out=0",
         "data.density_share=0.0",
         "data.density_share=3.0",

@@ -171,7 +171,7 @@ def test_retrain_says_what_the_gate_refused(
         (["train", "{}/r", "--seed", "2147483648"], "InvalidInput: seed: expected less than"),
         (["prune", "--models", "{}", "--keep", "0"], "InvalidInput: --keep: expected at least 1"),
         (["train", "{}/r", "--data", "{}/none"], "DataError: data source: expected one of"),
-        (["train", "{}/r", "--labels", "3"], "DataError: labels: expected at least one"),
+        (["train", "{}/r", "--labels", "3"], "DataError: labels: expected 0, or at least one"),
         (["train", "{}/r", "--config", "{}/none.toml"], "InvalidInput: config: "),
         (["export", "{}/none", "--models", "{}/m"], "DataError: none: expected a run"),
         (["evaluate", "--models", "{}/none"], "BundleNotFound: "),

@@ -28,6 +28,7 @@ from rcmvae.label_map import LabelMap
 from rcmvae.predictor import Predictor
 from tests.training.tiny import NEW_LABEL, corrections, post, unseen
 from training.relabel import Correction, add_corrections, relabel
+from training.sharpness import fit_sharpness
 
 ROOT = Path(__file__).parents[2]
 X = np.zeros((1, 2, 2), dtype=np.float32)
@@ -130,7 +131,9 @@ def test_a_relabelled_bundle_is_calibrated_with_the_new_examples(
     bundle: Bundle, published: Bundle
 ) -> None:
     before, after = (parse_calibration(b.read(CALIBRATION)) for b in (bundle, published))
-    assert after.temperature == before.temperature
+    assert before.probability_source == after.probability_source == "leave_one_out"
+    chosen = fit_sharpness(read_label_map(published))
+    assert (after.temperature, after.alpha0) == (chosen.temperature, chosen.alpha0)
     np.testing.assert_allclose(after.fused, before.fused, rtol=1e-4)
     assert len(after.owned) == len(before.owned) + 10
     assert len(after.label_set) == len(before.label_set) + 10

@@ -113,6 +113,8 @@ def labelled_classes(source: Source, config: DataConfig) -> tuple[str, ...]:
     if strangers:
         raise DataError(f"unlabelled classes: expected some of {source.labels}, got {strangers}")
     kept = tuple(name for name in source.labels if name not in config.unlabelled_classes)
-    if not kept or config.labels < len(kept):
-        raise DataError(f"labels: expected at least one for each of {kept}, got {config.labels}")
+    if not kept or 0 < config.labels < len(kept):
+        raise DataError(
+            f"labels: expected 0, or at least one for each of {kept}, got {config.labels}"
+        )
     return kept

@@ -19,6 +19,7 @@ from training.report.channels import (
 from training.report.curves import draw_curves, draw_usage
 from training.report.findings import Findings
 from training.report.plate import Plate
+from training.report.reliability import draw_reliability
 from training.report.scores import draw_scores
 
 PICTURES: tuple[Callable[[Findings], Plate], ...] = (
@@ -31,6 +32,7 @@ PICTURES: tuple[Callable[[Findings], Plate], ...] = (
     draw_samples,
     draw_picture,
     draw_scores,
+    draw_reliability,
     draw_confusion,
     draw_causes,
     draw_wrong_by_map,

@@ -26,6 +26,8 @@ def alarm_above(sample: NDArray[np.float64], alpha: float) -> float | None:
     """
     # The rounding of a product of two floats must not cost a whole rank.
     most = math.floor(alpha * (sample.size + 1) * (1 + 1e-12)) - 1
+    # Nor give one that p, as it is computed, does not have.
+    most -= (1 + most) / (sample.size + 1) > alpha
     return float(sample[sample.size - 1 - most]) if 0 <= most < sample.size else None
 
 

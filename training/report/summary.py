@@ -39,6 +39,16 @@ def summarise(findings: Findings) -> tuple[Line, ...]:
             f"{figures.accuracy:.2%}",
             f"{figures.known_inputs} test inputs of classes that carry a label",
         ),
+        Line(
+            "calibration error",
+            f"{figures.expected_calibration_error:.2%}",
+            "of the confidence, over 15 bins (ECE)",
+        ),
+        Line(
+            "prediction sets",
+            f"{figures.coverage:.1%} hold the truth",
+            f"at alpha {figures.alpha:g}; {figures.set_size:.2f} labels in a set on the mean",
+        ),
         Line("wrong answers", str(len(errors)), "of those test inputs"),
         Line(
             "by the map",
