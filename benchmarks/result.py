@@ -97,8 +97,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def provenance(module: str, arguments: Sequence[str]) -> Provenance:
-    """Commit and command of a run that starts now."""
-    return Provenance(_commit(), shlex.join(["python", "-m", f"benchmarks.{module}", *arguments]))
+    """Commit and command of a run that starts now; folders of this machine are left out of it."""
+    given = [Path(word).name if Path(word).is_absolute() else word for word in arguments]
+    return Provenance(_commit(), shlex.join(["python", "-m", f"benchmarks.{module}", *given]))
 
 
 def print_figures(figures: Mapping[str, Figure]) -> None:

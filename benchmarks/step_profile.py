@@ -162,7 +162,8 @@ def part_figures(dataset: Dataset, config: RunConfig, steps: int) -> dict[str, f
             (training.fit, "step", "optimiser"),  # what is left of it
             (training.fit, "compute_terms", "terms"),  # likewise
             (training.batch, "views", "augmentation"),
-            (state.network, "encode", "encoder"),
+            (state.network, "look", "encoder"),
+            (state.network.encoder, "read", "encoder"),
             (state.network, "decode_under", "decoder"),
         ):
             original = getattr(target, name)

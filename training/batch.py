@@ -8,12 +8,12 @@ from torch import Tensor
 
 from training.augment import views
 from training.config import ObjectiveConfig, RunConfig
-from training.model.encoder import Encoding
 from training.objective import (
     Elbo,
     TermWeights,
     blended_embedding,
     elbo_terms,
+    graph_label_nll,
     label_assignment,
     moved_usage,
     mutual_information,
@@ -37,11 +37,19 @@ from training.terms.variance import variance_penalty
 
 @dataclass(frozen=True, slots=True)
 class Tensors:
-    """The data of the fit on the device."""
+    """The data of the fit on the device.
+
+    Attributes:
+        unlabelled: (n, *shape).
+        labelled_x: (m, *shape).
+        labelled_y: (m,) int64.
+        graph_label: labels that spread to the unlabelled, (n, C); None where none are asked for.
+    """
 
     unlabelled: Tensor
     labelled_x: Tensor
     labelled_y: Tensor
+    graph_label: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +61,14 @@ class Batch:
         tensors: the data, for the labelled ones to draw from.
         progress: of the run, in [0, 1).
         logit_bias: what the curriculum adds to the channel logits, (K,); None for nothing.
+        graph_label: labels that spread to ``x``, (B, C); None where none are asked for.
     """
 
     x: Tensor
     tensors: Tensors
     progress: float
     logit_bias: Tensor | None = None
+    graph_label: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +77,24 @@ class Seen:
 
     Attributes:
         x: the first view of the unlabelled inputs, (B, *shape).
-        first: its encoding.
-        routed_logits: its channel logits with the curriculum's bias, (B, K).
+        features: of the first view, (B, F); latents are read from it where they are needed.
+        logits: its channel logits, (B, K).
+        routed_logits: the same with the curriculum's bias, (B, K).
         r_first: responsibilities of the first view, (B, K).
         r_second: of the second view, (B, K).
         r_labelled: of the labelled inputs, (L, K).
-        mu_labelled: latent means of the labelled inputs, (L, K, d).
+        features_labelled: of the labelled inputs, (L, F).
         label: theirs, (L,) int64.
     """
 
     x: Tensor
-    first: Encoding
+    features: Tensor
+    logits: Tensor
     routed_logits: Tensor
     r_first: Tensor
     r_second: Tensor
     r_labelled: Tensor
-    mu_labelled: Tensor
+    features_labelled: Tensor
     label: Tensor
 
 
@@ -100,7 +112,7 @@ def compute_terms(state: FitState, batch: Batch, config: RunConfig) -> list[Term
     elbo = elbo_terms(
         state.network,
         shown.x,
-        shown.first,
+        state.network.encoder.read(shown.features),
         routing,
         kl_form=objective.kl_form,
         embedding=_embedding(state, shown, routing, weights),
@@ -124,12 +136,13 @@ def compute_terms(state: FitState, batch: Batch, config: RunConfig) -> list[Term
         Term(
             "label_agreement",
             mutual_information(
-                label_assignment(r_first, counts, objective.fit_alpha0),
-                label_assignment(r_second, counts, objective.fit_alpha0),
+                label_assignment(r_first, counts, objective.fit_alpha0, objective.evidence_half),
+                label_assignment(r_second, counts, objective.fit_alpha0, objective.evidence_half),
             ),
             -weights.label_agreement,
         ),
         *_pseudo_label_term(seen, tau, objective, weights),
+        *_graph_label_term(seen, tau, batch, weights),
         *optional_terms(state, seen, elbo, objective),
     ]
 
@@ -144,6 +157,14 @@ def _pseudo_label_term(
     return [Term("pseudo_label", value, weights.pseudo_label)]
 
 
+def _graph_label_term(seen: Seen, tau: Tensor, batch: Batch, weights: TermWeights) -> list[Term]:
+    """Nothing where no labels spread."""
+    if batch.graph_label is None:
+        return []
+    value = graph_label_nll(seen.r_first, tau, batch.graph_label)
+    return [Term("graph_label", value, weights.graph_label)]
+
+
 def see(state: FitState, batch: Batch, config: RunConfig) -> Seen:
     """Draw labelled inputs and views, and send those that learn through the encoder together."""
     tensors, size = batch.tensors, len(batch.x)
@@ -155,18 +176,19 @@ def see(state: FitState, batch: Batch, config: RunConfig) -> Seen:
     learning = config.objective.second_view == "learning"
     unlabelled = [batch.x, batch.x] if learning else [batch.x]
     shown = views(torch.cat([*unlabelled, tensors.labelled_x[pick]]), config.augment)
-    encoding = state.network.encode(shown)
-    logits = _biased(encoding.logits, batch)
-    responsibilities = logits.softmax(dim=1)
+    features, logits = state.network.look(shown)
+    routed_logits = _biased(logits, batch)
+    responsibilities = routed_logits.softmax(dim=1)
     labelled = len(unlabelled) * size
     return Seen(
         x=shown[:size],
-        first=Encoding(*(part[:size] for part in encoding)),
-        routed_logits=logits[:size],
+        features=features[:size],
+        logits=logits[:size],
+        routed_logits=routed_logits[:size],
         r_first=responsibilities[:size],
         r_second=responsibilities[size:labelled] if learning else _target(state, batch, config),
         r_labelled=responsibilities[labelled:],
-        mu_labelled=encoding.mu[labelled:],
+        features_labelled=features[labelled:],
         label=tensors.labelled_y[pick],
     )
 
@@ -178,7 +200,8 @@ def _target(state: FitState, batch: Batch, config: RunConfig) -> Tensor:
     By the moving average of the weights, where there is one.
     """
     weak = views(batch.x, config.augment, config.augment.target)
-    return _biased(state.served.encode(weak).logits, batch).softmax(dim=1)
+    _, logits = state.served.look(weak)
+    return _biased(logits, batch).softmax(dim=1)
 
 
 def _biased(logits: Tensor, batch: Batch) -> Tensor:
@@ -190,7 +213,8 @@ def first_of(seen: Seen, count: int) -> Seen:
     return replace(
         seen,
         x=seen.x[:count],
-        first=Encoding(*(part[:count] for part in seen.first)),
+        features=seen.features[:count],
+        logits=seen.logits[:count],
         routed_logits=seen.routed_logits[:count],
         r_first=seen.r_first[:count],
         r_second=seen.r_second[:count],
@@ -216,8 +240,13 @@ def optional_terms(
     """
     options, network = objective.options, state.network
 
+    def variance() -> Tensor:
+        mu = network.encoder.read(seen.features).mu
+        return variance_penalty(gathered(mean_latent(seen.r_first, mu)))
+
     def contrastive() -> Tensor:
-        latent = gathered(mean_latent(seen.r_labelled, seen.mu_labelled))
+        mu = network.encoder.read(seen.features_labelled).mu
+        latent = gathered(mean_latent(seen.r_labelled, mu))
         label = gathered(seen.label)
         return supervised_contrastive(latent, label, options.contrastive_temperature)
 
@@ -230,13 +259,10 @@ def optional_terms(
         ),
         "peakiness": (
             options.peakiness,
-            lambda: logit_mixture_nll(seen.first.logits, options.peak),
+            lambda: logit_mixture_nll(seen.logits, options.peak),
         ),
         "contrastive": (options.contrastive, contrastive),
-        "variance": (
-            options.variance,
-            lambda: variance_penalty(gathered(mean_latent(seen.r_first, seen.first.mu))),
-        ),
+        "variance": (options.variance, variance),
         # The most responsible channel is the first one of a routing.
         "discrepancy": (options.discrepancy, lambda: discrepancy(gathered(elbo.z[:, 0]))),
     }

@@ -264,10 +264,15 @@ class ObjectiveConfig:
         channel_agreement: weight of the mutual information between views on channels; ``auto``:
             0 for vectors, which have no second view.
         label_agreement: weight of the same through the label map, once ramped in; ``auto`` too.
+        evidence_half: labelled examples with which a channel gives half of its mass to its labels
+            in the agreement on labels, and half to none (docs/math.md).
         label_agreement_ramp: shares of the run between which it is ramped in.
         pseudo_label: weight of the second view's confident labels as targets, once ramped in.
         pseudo_label_ramp: shares of the run between which it is ramped in.
         pseudo_label_threshold: least p(y|x) of the second view that makes a target; ``auto`` too.
+        graph_label: weight at the start of labels spread over the nearest inputs as targets
+            (training/label_graph.py); the graph is made anew at every start.
+        graph_label_fade: shares of the run between which it fades to zero.
         alpha0: Dirichlet floor of the label counts, per label.
         fit_alpha0: the same during the fit, where the counts move and a high floor blunts tau.
         count_decay: decay of the label counts per step in training.
@@ -292,9 +297,12 @@ class ObjectiveConfig:
     channel_agreement: AutoWeight = AUTO
     label_agreement: AutoWeight = AUTO
     label_agreement_ramp: AutoRamp = AUTO_RAMP
+    evidence_half: AutoPositive = AUTO
     pseudo_label: AutoWeight = AUTO
     pseudo_label_ramp: tuple[Share, Share] = (0.1, 0.3)
     pseudo_label_threshold: AutoShare = AUTO
+    graph_label: AutoWeight = AUTO
+    graph_label_fade: AutoRamp = AUTO_RAMP
     alpha0: Positive = 0.02
     fit_alpha0: AutoPositive = AUTO
     count_decay: Share = 0.98

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -21,6 +22,7 @@ from training.checkpoint import read_checkpoint, write_checkpoint
 from training.config import RunConfig
 from training.curriculum import logit_bias
 from training.data import Dataset
+from training.label_graph import graph_labels
 from training.machine import machine_for, set_up
 from training.objective import batch_usage
 from training.ranks import (
@@ -78,7 +80,7 @@ def fit(
         if checkpoint is not None and checkpoint.is_file():
             read_checkpoint(checkpoint, state)
         require_same(digest(state), "state at the start")
-        tensors = tensors_of(dataset, machine.device)
+        tensors = tensors_of(dataset, machine.device, graph=bool(config.objective.graph_label))
         go_on = partial(_fit_epochs, state, tensors, config, checkpoint, on_epoch)
         while go_on(may_restart=start is None, quiet=quiet or not is_first()):
             start_anew(state, dataset, config)
@@ -127,13 +129,20 @@ def _shown(record: EpochRecord) -> dict[str, str]:
     return {"loss": f"{record.loss:.2f}", "channels": f"{record.effective_channels:.1f}"}
 
 
-def tensors_of(dataset: Dataset, device: torch.device) -> Tensors:
-    """What the fit uses of the data, on the device."""
+def tensors_of(dataset: Dataset, device: torch.device, *, graph: bool = False) -> Tensors:
+    """What the fit uses of the data, on the device; with labels of the graph if asked for."""
+    known = dataset.labelled
     return Tensors(
         torch.from_numpy(dataset.unlabelled).to(device),
-        torch.from_numpy(dataset.labelled.x).to(device),
-        torch.from_numpy(dataset.labelled.y).to(device),
+        torch.from_numpy(known.x).to(device),
+        torch.from_numpy(known.y).to(device),
+        torch.from_numpy(_graph_labels(dataset)).to(device) if graph else None,
     )
+
+
+def _graph_labels(dataset: Dataset) -> NDArray[np.float32]:
+    x, labelled = dataset.scaled(dataset.unlabelled), dataset.scaled(dataset.labelled.x)
+    return graph_labels(x, labelled, dataset.labelled.y, len(dataset.labels))
 
 
 def is_due(epoch: int, age: float, config: RunConfig) -> bool:
@@ -157,9 +166,12 @@ def _fit_epoch(state: FitState, tensors: Tensors, config: RunConfig, epoch: int)
     state.network.train()
     bias = _logit_bias(state, config)
     started, usage, steps = time.perf_counter(), torch.zeros_like(state.usage), []
-    for x, progress in batches(tensors.unlabelled, config, epoch):
+    rows = torch.arange(len(tensors.unlabelled), device=tensors.unlabelled.device)
+    for row, progress in batches(rows, config, epoch):
         past = state.usage
-        steps.append(step(state, Batch(x, tensors, progress, bias), config))
+        graph_label = None if tensors.graph_label is None else tensors.graph_label[row]
+        batch = Batch(tensors.unlabelled[row], tensors, progress, bias, graph_label)
+        steps.append(step(state, batch, config))
         usage += batch_usage(state.usage, past, config.objective.usage_momentum)
     shares = tuple((usage / usage.sum()).tolist())
     seconds = time.perf_counter() - started

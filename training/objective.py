@@ -29,6 +29,7 @@ class TermWeights:
         sparsity: of the same entropy as a penalty.
         label_agreement: of the agreement on labels.
         pseudo_label: of the second view's confident labels as targets.
+        graph_label: of labels spread over the inputs as targets.
         soft_embedding: share of the averaged embedding in what the decoder is conditioned on.
     """
 
@@ -38,6 +39,7 @@ class TermWeights:
     sparsity: float
     label_agreement: float
     pseudo_label: float
+    graph_label: float
     soft_embedding: float
 
 
@@ -58,6 +60,7 @@ def weights_at(progress: float, config: ObjectiveConfig) -> TermWeights:
         sparsity=options.sparsity * ramp(progress, *options.sparsity_ramp),
         label_agreement=config.label_agreement * ramp(progress, *config.label_agreement_ramp),
         pseudo_label=config.pseudo_label * ramp(progress, *config.pseudo_label_ramp),
+        graph_label=config.graph_label * (1.0 - ramp(progress, *config.graph_label_fade)),
         soft_embedding=1.0 - ramp(progress, 0.0, options.soft_embedding),
     )
 
@@ -176,6 +179,18 @@ def pseudo_label_nll(target: Tensor, learning: Tensor, tau: Tensor, threshold: f
     return -((confidence >= threshold) * (probability + _TINY).log()).mean()
 
 
+def graph_label_nll(responsibilities: Tensor, tau: Tensor, target: Tensor) -> Tensor:
+    """-sum_y t_y log p(y given x), batch mean; no gradient into tau.
+
+    Args:
+        responsibilities: (B, K).
+        tau: (K, C).
+        target: t, (B, C), rows sum to at most one: an input of which little is known weighs little.
+    """
+    log_probability = (responsibilities @ tau.detach() + _TINY).log()
+    return -(target * log_probability).sum(dim=1).mean()
+
+
 def moved_usage(past: Tensor, responsibilities: Tensor, momentum: float) -> Tensor:
     """Moving sum of the mean responsibilities, (K,); no gradient reaches the past.
 
@@ -229,10 +244,12 @@ def posterior_mean(counts: Tensor, alpha0: float) -> Tensor:
     return floored / floored.sum(dim=1, keepdim=True)
 
 
-def label_assignment(responsibilities: Tensor, counts: Tensor, alpha0: float) -> Tensor:
+def label_assignment(
+    responsibilities: Tensor, counts: Tensor, alpha0: float, half: float = 1.0
+) -> Tensor:
     """Assignment to labels, with one more column for "no label speaks for this channel".
 
-    A channel's mass goes to its labels in the share in which it has evidence, s / (s + 1), and
+    A channel's mass goes to its labels in the share in which it has evidence, s / (s + half), and
     to the extra column otherwise. Without that column, agreement on labels pulls a class that
     nobody labelled into the classes that somebody did.
 
@@ -240,12 +257,13 @@ def label_assignment(responsibilities: Tensor, counts: Tensor, alpha0: float) ->
         responsibilities: (B, K).
         counts: soft label counts s, (K, C).
         alpha0: Dirichlet floor.
+        half: evidence of which half is given to the labels, in examples.
 
     Returns:
         (B, C + 1), rows sum to one.
     """
     mass = counts.sum(dim=1, keepdim=True)
-    evidence = mass / (mass + 1.0)
+    evidence = mass / (mass + half)
     tau = posterior_mean(counts, alpha0)
     extended = torch.cat([evidence * tau, 1.0 - evidence], dim=1)
     return responsibilities @ extended.detach()

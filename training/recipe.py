@@ -43,8 +43,11 @@ SMALL_IMAGES = RunConfig(
         channel_agreement=1.0,
         label_agreement=2.0,
         label_agreement_ramp=(0.3, 0.6),
+        evidence_half=1.0,
         pseudo_label=0.0,
         pseudo_label_threshold=0.95,
+        graph_label=0.0,
+        graph_label_fade=(0.5, 1.0),
         fit_alpha0=0.02,
     ),
     augment=AugmentConfig(rotation=0.25, scale=0.15, shear=0.2, shift=0.08, elastic=0.0),
@@ -93,6 +96,9 @@ VECTORS = replace(
         second_view="learning",
         channel_agreement=0.0,
         label_agreement=0.0,
+        graph_label=3.0,
+        # Never: nothing else tells neighbours to agree.
+        graph_label_fade=(1.0, 1.0),
     ),
     augment=AugmentConfig(rotation=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0),
     fit=replace(SMALL_IMAGES.fit, peak_lr=1e-3),
@@ -100,7 +106,8 @@ VECTORS = replace(
 """No augmentation: which changes leave the class of a row alone, nobody knows beforehand.
 
 Without a second view agreement only rewards sure assignments, right or wrong, and cost accuracy on
-held-out rows (docs/decisions/0006-vectors.md).
+held-out rows. Labels that spread over a graph of the rows take its place
+(docs/decisions/0006-vectors.md).
 """
 
 _BY_THE_MACHINE = ("fit.device", "fit.precision", "fit.compile")

@@ -61,7 +61,7 @@ def nearest_channels(x: NDArray[np.float32], encoded: Encoded) -> NDArray[np.flo
             first are used.
         encoded: of the same inputs.
     """
-    points = _points(x[:MOST_INPUTS])
+    points = points_of(x[:MOST_INPUTS])
     r = encoded.responsibilities()[: len(points)]
     channel = encoded.channel[: len(points)]
     resemblance = np.zeros((r.shape[1], r.shape[1]))
@@ -75,7 +75,7 @@ def nearest_channels(x: NDArray[np.float32], encoded: Encoded) -> NDArray[np.flo
     return resemblance
 
 
-def _points(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def points_of(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Inputs as points; those of images have length one, so that a fainter stroke is no other."""
     flat = x.reshape(len(x), -1)
     if x.ndim == 2:

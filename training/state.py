@@ -41,6 +41,7 @@ class EpochRecord:
     channel_agreement: float
     label_agreement: float
     pseudo_label: float = 0.0
+    graph_label: float = 0.0
     channel_kl: float = 0.0
     dirichlet: float = 0.0
     repulsion: float = 0.0

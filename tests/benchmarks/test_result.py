@@ -45,6 +45,11 @@ def test_the_command_can_be_typed_again() -> None:
     )
 
 
+def test_the_command_names_no_folder_of_this_machine(tmp_path: Path) -> None:
+    command = provenance("learning", ["--json", str(tmp_path / "a.json"), "var/b.json"]).command
+    assert command == "python -m benchmarks.learning --json a.json var/b.json"
+
+
 def test_the_commit_is_that_of_the_checkout() -> None:
     line = ["git", "rev-parse", "HEAD"]
     head = subprocess.run(line, cwd=ROOT, capture_output=True, text=True).stdout.strip()

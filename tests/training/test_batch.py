@@ -145,7 +145,7 @@ def test_only_a_share_is_decoded_and_the_rest_of_the_terms_see_all() -> None:
     config = tiny_config()
     seen = see(new_state(tiny_dataset(), config), batch_of(16), config)
     part = first_of(seen, 4)
-    assert [len(value) for value in (part.x, part.r_first, *part.first)] == [4] * 6
+    assert [len(value) for value in (part.x, part.r_first, part.features, part.logits)] == [4] * 4
     assert share["reconstruction"].value.item() == pytest.approx(
         whole["reconstruction"].value.item(), rel=0.2
     )
@@ -155,6 +155,15 @@ def test_pseudo_labels_are_a_term_once_their_weight_is_there() -> None:
     _, terms = terms_of(tiny_config("objective.pseudo_label=2"), batch_of(8, 0.2))
     assert tuple(terms) == (*CORE, "pseudo_label")
     assert terms["pseudo_label"].weight == pytest.approx(1.0)
+
+
+def test_graph_labels_are_a_term_where_the_batch_has_them() -> None:
+    batch = replace(batch_of(8, 0.0), graph_label=torch.zeros(8, 9))
+    config = tiny_config("objective.graph_label=2", "objective.graph_label_fade=[0.5, 1]")
+    _, terms = terms_of(config, batch)
+    assert tuple(terms) == (*CORE, "graph_label")
+    assert terms["graph_label"].weight == pytest.approx(2.0)
+    assert terms["graph_label"].value.item() == 0.0
 
 
 def test_a_closed_channel_takes_no_part() -> None:

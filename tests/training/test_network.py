@@ -36,6 +36,16 @@ def test_encoder_gives_logits_latents_and_features(
     assert encoding.features.shape == (2, 16)
 
 
+def test_what_is_read_from_the_features_is_the_encoding() -> None:
+    network = RcmVae((1, 8, 8), SMALL, 6)
+    x = torch.rand(3, 1, 8, 8)
+    features, logits = network.look(x)
+    whole = network.encode(x)
+    for part, own in zip(network.encoder.read(features), whole, strict=True):
+        assert torch.equal(part, own)
+    assert torch.equal(logits, whole.logits)
+
+
 def test_mlp_takes_vectors() -> None:
     config = ModelConfig(encoder="mlp", latent_dim=3, features=16)
     assert build_encoder((9,), config, 4)(torch.rand(2, 9)).mu.shape == (2, 4, 3)

@@ -20,6 +20,7 @@ from training.objective import (
     blended_embedding,
     elbo_terms,
     gather_channels,
+    graph_label_nll,
     label_assignment,
     moved_usage,
     mutual_information,
@@ -174,6 +175,8 @@ def test_label_assignment_keeps_what_no_label_speaks_for_apart() -> None:
     first = [0.9 * tau, 0.9 * (1 - tau), 0.1]
     rows = [first, [0.0, 0.0, 1.0], [0.45 * tau, 0.45 * (1 - tau), 0.55]]
     torch.testing.assert_close(assigned, torch.tensor(rows))
+    eager = label_assignment(r, counts, 1.0, half=1.0 / 9.0)
+    torch.testing.assert_close(eager[:, 2], torch.tensor([1 / 82, 1.0, 83 / 164]))
     assigned[:, 0].sum().backward()  # type: ignore[no-untyped-call]
     assert counts.grad is None
     assert r.grad is not None
@@ -205,6 +208,8 @@ def test_weights_follow_their_ramps() -> None:
         label_agreement_ramp=(0.0, 1.0),
         pseudo_label=5.0,
         pseudo_label_ramp=(0.2, 0.7),
+        graph_label=6.0,
+        graph_label_fade=(0.3, 0.7),
     )
     at = [weights_at(progress, config) for progress in (0.0, 0.3, 0.7, 1.0)]
     assert [w.kl for w in at] == pytest.approx([0.0, 0.6, 1.0, 1.0])
@@ -212,6 +217,7 @@ def test_weights_follow_their_ramps() -> None:
     assert [w.usage for w in at] == pytest.approx([2.0, 2.0, 1.0, 0.0])
     assert [w.label_agreement for w in at] == pytest.approx([0.0, 1.2, 2.8, 4.0])
     assert [w.pseudo_label for w in at] == pytest.approx([0.0, 1.0, 5.0, 5.0])
+    assert [w.graph_label for w in at] == pytest.approx([6.0, 6.0, 0.0, 0.0])
 
 
 @given(SEEDS, st.floats(0.3, 0.95))
@@ -234,6 +240,23 @@ def test_pseudo_labels_teach_the_learning_view_alone() -> None:
     assert learning.grad is not None
     assert learning.grad.any()
     assert target.grad is None
+    assert tau.grad is None
+
+
+@given(SEEDS, st.floats(0.0, 1.0))
+def test_graph_labels_are_a_weighed_cross_entropy(seed: int, share: float) -> None:
+    r, tau = soft(seed, 9, CHANNELS), soft(seed, 6, 3)
+    label = np.random.default_rng(seed).integers(0, 3, 9)
+    target = share * torch.eye(3)[label]
+    expected = share * log_loss(label, (r @ tau).numpy(), labels=[0, 1, 2])
+    assert graph_label_nll(r, tau, target).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_graph_labels_teach_no_map() -> None:
+    r, tau = soft(0, 4, 6).requires_grad_(), torch.eye(6).requires_grad_()
+    graph_label_nll(r, tau, soft(1, 4, 6)).backward()  # type: ignore[no-untyped-call]
+    assert r.grad is not None
+    assert r.grad.any()
     assert tau.grad is None
 
 

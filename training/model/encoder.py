@@ -51,7 +51,10 @@ class Encoder(nn.Module):
 
     def encode_scaled(self, x: Tensor) -> Encoding:
         """Encode what ``scale`` returns, (B, *shape)."""
-        features = self.trunk(x)
+        return self.read(self.trunk(x))
+
+    def read(self, features: Tensor) -> Encoding:
+        """What the heads say of features, (B, F)."""
         mu = self.layout.arrange(self.mu_head(features))
         logvar = self.layout.arrange(self.logvar_head(features))
         # A smooth clamp: no variance may explode, and no gradient may die at the bound.
@@ -104,10 +107,24 @@ def _relu_block(channels: int, filters: int, stride: int) -> list[nn.Module]:
 
 
 def mlp_trunk(shape: tuple[int, ...], config: ModelConfig) -> nn.Module:
-    """Two hidden layers over the flattened input."""
+    """Two hidden layers over the flattened input.
+
+    Layer normalisation sees no length. So the first layer gets its inputs neither as they come, for
+    then what they have in common outweighs what sets them apart, nor centred, for then only their
+    direction would count (docs/decisions/0006-vectors.md).
+    """
     size = int(torch.Size(shape).numel())
     hidden = config.features
-    return nn.Sequential(nn.Flatten(), *_dense(size, hidden), *_dense(hidden, hidden))
+    first = [nn.Linear(size, hidden), nn.LayerNorm(hidden), nn.SiLU()]
+    return nn.Sequential(nn.Flatten(), _Stretch(), *first, *_dense(hidden, hidden))
+
+
+class _Stretch(nn.Module):
+    """Scaled vectors (rcmvae/scaling.py) in units of a deviation, around one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class; any shape."""
+        return 6.0 * x - 2.0
 
 
 def _conv_block(channels: int, filters: int, stride: int) -> list[nn.Module]:

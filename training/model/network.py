@@ -49,6 +49,15 @@ class RcmVae(nn.Module):
         encoding: Encoding = self.encoder(x)
         return encoding
 
+    def look(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, F) and channel logits (B, K) of x, (B, *shape), without latents.
+
+        The latents of all channels are the larger part of the heads: ``encoder.read`` makes the
+        whole encoding of those features that need it.
+        """
+        features: Tensor = self.encoder.trunk(self.encoder.scale(x))
+        return features, self.encoder.channel_head(features)
+
     def scaled(self, x: Tensor) -> Tensor:
         """Inputs (B, *shape) as likelihoods compare them with what is decoded."""
         scaled: Tensor = self.encoder.scale(x)
