@@ -190,7 +190,7 @@ def _supervised(
             more = np.argsort(-doubt, kind="stable")[: count - asked.size]
             asked = np.concatenate([asked, more])
         labelled = _with_labels(dataset, stream, asked)
-        network, test = peer.trained(labelled, run), known_test(labelled)
+        network, test = peer.fitted(labelled, run), known_test(labelled)
         by_entropy.append(Asked(count, share_right(answers(network, test.x), test)))
         chance = _with_labels(dataset, stream, order[:count])
         by_chance.append(Asked(count, peer.accuracy(chance, run)))

@@ -38,10 +38,10 @@ class SupervisedCnn:
     def accuracy(self, dataset: Dataset, run: RunConfig) -> float:
         """See ``Peer``."""
         test = known_test(dataset)
-        return share_right(answers(self.trained(dataset, run), test.x), test)
+        return share_right(answers(self.fitted(dataset, run), test.x), test)
 
-    def trained(self, dataset: Dataset, run: RunConfig) -> nn.Module:
-        """The network after its training on the labelled inputs."""
+    def fitted(self, dataset: Dataset, run: RunConfig) -> nn.Module:
+        """The network, fitted to the labelled inputs."""
         torch.set_num_threads(thread_count(run.fit.threads))
         torch.manual_seed(run.seed)
         network = build_classifier(dataset, run)
@@ -75,7 +75,7 @@ def answers(network: nn.Module, x: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def logits_of(network: nn.Module, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits of the labels for every input (n, *shape), (n, C)."""
+    """Logits of every input (n, *shape), (n, C)."""
     network.eval()
     with torch.no_grad():
         inputs = torch.from_numpy(x)
