@@ -24,12 +24,11 @@ from benchmarks.channel_labels import count_channels
 from benchmarks.result import (
     Provenance,
     Result,
-    add_options,
     figures_of,
     provenance,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
+from benchmarks.run_options import run_config, run_parser, seeds_of, shown
 from rcmvae.label_map import LabelMap
 from training.assemble import DENSITY_INPUTS, build_label_map
 from training.config import RunConfig
@@ -132,15 +131,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.ablation",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_run_options(parser, data="mnist", seeds=2)
+    parser = run_parser("ablation", __doc__, data="mnist", seeds=2)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these variants alone")
     parser.add_argument("--picture", type=Path, metavar="PATH", help="draw the table there, PNG")
-    add_options(parser)
     return parser.parse_args(arguments)
 
 

@@ -24,13 +24,12 @@ from benchmarks.active_seed import Budget, SeedResult, measure
 from benchmarks.result import (
     Provenance,
     Result,
-    add_options,
     figures_of,
     print_figures,
     provenance,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
+from benchmarks.run_options import run_config, run_parser, seeds_of, shown
 from training.run import RunFolder
 from training.run_io import read_run
 
@@ -64,12 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.active",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_run_options(parser, data="digits", seeds=1)
+    parser = run_parser("active", __doc__, data="digits", seeds=1)
     parser.add_argument("--most", type=int, default=200, help="labels asked for in all")
     parser.add_argument("--batch", type=int, default=5, help="labels asked for at once")
     parser.add_argument("--pool", type=int, default=20_000, help="unlabelled inputs to choose from")
@@ -88,7 +82,6 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--runs", type=Path, nargs="+", default=[], help="fitted without labels, one a seed"
     )
     parser.add_argument("--picture", type=Path, metavar="PATH", help="accuracy against labels")
-    add_options(parser)
     return parser.parse_args(arguments)
 
 

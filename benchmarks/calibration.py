@@ -25,19 +25,17 @@ from pydantic import JsonValue
 from tqdm import tqdm
 
 from benchmarks.calibration_run import Subject, fitted, measure, opened
-from benchmarks.merge import MergeRefused, merge
+from benchmarks.merge import merged
 from benchmarks.peers.supervised_cnn import STEPS, SupervisedCnn
 from benchmarks.result import (
     Provenance,
     Result,
-    add_options,
     figures_of,
     print_figures,
     provenance,
-    read_result,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
+from benchmarks.run_options import run_config, run_parser, seeds_of, shown
 from rcmvae.errors import RcmvaeError
 from training.config import RunConfig
 
@@ -49,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = _options(given)
     origin = provenance("calibration", given)
-    result = _merged(options.merge, origin) if options.merge else _measured(options, origin)
+    result = merged(options.merge, origin) if options.merge else _measured(options, origin)
     print_figures(result.figures)
     if options.json is not None:
         write_result(result, options.json)
@@ -57,27 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.calibration",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_run_options(parser, data="digits", seeds=10)
+    parser = run_parser("calibration", __doc__, data="digits", seeds=10)
     parser.add_argument(
         "--runs", type=Path, nargs="+", metavar="DIR", help="finished runs, or bundles"
     )
     parser.add_argument("--peers", choices=("cnn", "none"), default="cnn")
     parser.add_argument("--cnn-steps", type=int, default=STEPS, help="of the supervised network")
     parser.add_argument("--merge", type=Path, nargs="+", metavar="PATH", help="results to merge")
-    add_options(parser)
     return parser.parse_args(arguments)
-
-
-def _merged(paths: Sequence[Path], origin: Provenance) -> Result:
-    try:
-        return merge([read_result(path) for path in paths], origin)
-    except MergeRefused as refusal:
-        raise SystemExit(f"--merge: {refusal}") from None
 
 
 def _measured(options: argparse.Namespace, origin: Provenance) -> Result:

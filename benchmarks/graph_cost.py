@@ -24,13 +24,12 @@ from tqdm import tqdm
 
 from benchmarks.result import (
     Result,
-    add_options,
     figures_of,
     print_figures,
     provenance,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
+from benchmarks.run_options import run_config, run_parser, seeds_of, shown
 from rcmvae.bundle import Lineage
 from rcmvae.bundle.manifest import DECODER, ENCODER, SCORES, TAU
 from rcmvae.graph import LABEL_MAP_OUTPUTS, SERVED_OUTPUTS, Graphs, served_graph
@@ -80,15 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.graph_cost",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_run_options(parser, data="mnist", seeds=1)
+    parser = run_parser("graph_cost", __doc__, data="mnist", seeds=1)
     parser.add_argument("--runs", type=Path, nargs="+", metavar="DIR", help="trained already")
     parser.add_argument("--rounds", type=int, default=100, help="of each batch size")
-    add_options(parser)
     return parser.parse_args(arguments)
 
 

@@ -15,23 +15,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 from tqdm import tqdm
 
-from benchmarks.merge import MergeRefused, merge
+from benchmarks.merge import merged
 from benchmarks.peers.choice import add_peer_options, choose_peers
 from benchmarks.peers.peer import Peer
 from benchmarks.result import (
     Provenance,
     Result,
-    add_options,
     figures_of,
     print_figures,
     provenance,
-    read_result,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
+from benchmarks.run_options import run_config, run_parser, seeds_of, shown
 from benchmarks.seed_run import measure_seed
 from training.config import RunConfig
 
@@ -43,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = _options(given)
     origin = provenance("learning", given)
-    result = _merged(options.merge, origin) if options.merge else _measured(options, origin)
+    result = merged(options.merge, origin) if options.merge else _measured(options, origin)
     print_figures(result.figures)
     seed, accuracy = worst_seed(result)
     print(f"worst seed: {seed}, accuracy {accuracy:.4f}")
@@ -53,33 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.learning",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_run_options(parser, data="digits", seeds=5)
+    parser = run_parser("learning", __doc__, data="digits", seeds=5)
     parser.add_argument("--unlabelled-class", action="append", default=[])
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the runs, one folder a seed")
     parser.add_argument("--merge", type=Path, nargs="+", metavar="PATH", help="results to merge")
     add_peer_options(parser)
-    add_options(parser)
     return parser.parse_args(arguments)
-
-
-def _merged(paths: Sequence[Path], origin: Provenance) -> Result:
-    try:
-        return merge([_read(path) for path in paths], origin)
-    except MergeRefused as refusal:
-        raise SystemExit(f"--merge: {refusal}") from None
-
-
-def _read(path: Path) -> Result:
-    try:
-        return read_result(path)
-    except (OSError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise SystemExit(f"--merge: {path.name}: expected a result, got {reason}") from None
 
 
 def _measured(options: argparse.Namespace, origin: Provenance) -> Result:

@@ -1,8 +1,11 @@
 """Results of the same benchmark over different seeds, put together."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from benchmarks.result import Figure, Provenance, Result, figure_of
+from pydantic import ValidationError
+
+from benchmarks.result import Figure, Provenance, Result, figure_of, read_result
 
 
 class MergeRefused(ValueError):
@@ -35,6 +38,26 @@ def merge(results: Sequence[Result], origin: Provenance) -> Result:
         curves=tuple(curve for result in results for curve in result.curves),
         parts=tuple(result.command for result in results),
     )
+
+
+def merged(paths: Sequence[Path], origin: Provenance) -> Result:
+    """The results of files put together, for a command line.
+
+    Raises:
+        SystemExit: a file holds no result, or they do not belong together; says which and why.
+    """
+    try:
+        return merge([_read(path) for path in paths], origin)
+    except MergeRefused as refusal:
+        raise SystemExit(f"--merge: {refusal}") from None
+
+
+def _read(path: Path) -> Result:
+    try:
+        return read_result(path)
+    except (OSError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise SystemExit(f"--merge: {path.name}: expected a result, got {reason}") from None
 
 
 def _joined(results: Sequence[Result], name: str, order: Sequence[int]) -> Figure:

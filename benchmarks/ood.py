@@ -24,14 +24,13 @@ from benchmarks.ood_table import seen_table
 from benchmarks.result import (
     Provenance,
     Result,
-    add_options,
     figures_of,
     print_figures,
     provenance,
     read_result,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
+from benchmarks.run_options import run_config, run_parser, seeds_of, shown
 from training.config import RunConfig
 
 QUICK = ("data.limit=1000", "fit.epochs=3", "fit.restarts=0")
@@ -64,12 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.ood",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_run_options(parser, data="mnist", seeds=3)
+    parser = run_parser("ood", __doc__, data="mnist", seeds=3)
     parser.add_argument("--other", help="another source of images, in RCMVAE_DATA_DIR")
     parser.add_argument("--runs", type=Path, nargs="+", metavar="DIR", help="trained already")
     parser.add_argument("--inputs", type=int, default=2000, help="of each set, at the most")
@@ -78,7 +72,6 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="draw the worst misses there")
     parser.add_argument("--table", type=Path, metavar="PATH", help="only print a result's table")
     parser.add_argument("--figure", default="auroc", help="of the table, such as fpr95")
-    add_options(parser)
     return parser.parse_args(arguments)
 
 

@@ -23,13 +23,12 @@ from benchmarks.fitted import Fitted, fit_seed
 from benchmarks.result import (
     Provenance,
     Result,
-    add_options,
     figures_of,
     print_figures,
     provenance,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
+from benchmarks.run_options import run_config, run_parser, seeds_of, shown
 from benchmarks.separation import separation
 from rcmvae.decision import Decision, decide
 from rcmvae.prediction import PredictionBatch
@@ -63,15 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.open_set",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_run_options(parser, data="mnist", seeds=5)
+    parser = run_parser("open_set", __doc__, data="mnist", seeds=5)
     parser.add_argument("--unknown", type=int, default=4, help="classes without labels")
     parser.add_argument("--stream", nargs="+", choices=STREAMS, default=STREAMS)
-    add_options(parser)
     return parser.parse_args(arguments)
 
 

@@ -8,12 +8,25 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from benchmarks.result import add_options
 from training.config import RunConfig, load_config, to_json
 from training.data import SHIPPED
 
 
-def add_run_options(parser: argparse.ArgumentParser, *, data: str, seeds: int) -> None:
-    """Data, labels, seeds, threads and settings."""
+def run_parser(module: str, about: str | None, *, data: str, seeds: int) -> argparse.ArgumentParser:
+    """The parser of a benchmark that trains: data, labels, seeds, threads, settings and result.
+
+    Args:
+        module: the benchmark's, within this package.
+        about: its docstring.
+        data: that it takes by default.
+        seeds: how many it takes by default.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{module}",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--data", default=data, help="a set that scikit-learn ships, or one in RCMVAE_DATA_DIR"
     )
@@ -22,6 +35,8 @@ def add_run_options(parser: argparse.ArgumentParser, *, data: str, seeds: int) -
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="of torch; without it as fit.threads has it")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.FIELD=VALUE")
+    add_options(parser)
+    return parser
 
 
 def run_config(options: argparse.Namespace, more: Sequence[str] = ()) -> RunConfig:

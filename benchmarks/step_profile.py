@@ -33,13 +33,12 @@ import training.batch
 import training.fit
 from benchmarks.result import (
     Result,
-    add_options,
     figures_of,
     print_figures,
     provenance,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config, shown
+from benchmarks.run_options import run_config, run_parser, shown
 from training.batch import Batch
 from training.config import RunConfig
 from training.data import Dataset, load_dataset
@@ -113,14 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.step_profile",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_run_options(parser, data="mnist", seeds=1)
+    parser = run_parser("step_profile", __doc__, data="mnist", seeds=1)
     parser.add_argument("--compiled", action="store_true", help="time torch.compile too; minutes")
-    add_options(parser)
     return parser.parse_args(arguments)
 
 

@@ -25,13 +25,12 @@ from benchmarks.curve_picture import draw_curves
 from benchmarks.result import (
     Provenance,
     Result,
-    add_options,
     figures_of,
     print_figures,
     provenance,
     write_result,
 )
-from benchmarks.run_options import add_run_options, run_config, seeds_of, shown
+from benchmarks.run_options import run_config, run_parser, seeds_of, shown
 from benchmarks.throughput import growth_figures, step_figures
 from training.config import RunConfig
 from training.data import load_dataset
@@ -87,12 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.training_speed",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_run_options(parser, data="mnist", seeds=1)
+    parser = run_parser("training_speed", __doc__, data="mnist", seeds=1)
     parser.add_argument("--part", action="append", choices=PARTS, help="without it all of them")
     parser.add_argument("--targets", type=float, nargs="+", default=TARGETS, help="in (0, 1]")
     parser.add_argument(
@@ -104,7 +98,6 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--epochs", type=int, default=2, help="timed for step and growth")
     parser.add_argument("--picture", type=Path, metavar="PATH", help="draw the curves there, PNG")
-    add_options(parser)
     return parser.parse_args(arguments)
 
 
