@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.covariance import LedoitWolf
 
-from rcmvae.calibration import Calibration, OwnedSource, ascending
+from rcmvae.calibration import Calibration, OwnedSource, ProbabilitySource, ascending
 from rcmvae.label_map import LabelMap, leave_one_out
 from rcmvae.ood import SCORE_NAMES, FeatureDensity, feature_density
 from rcmvae.ownership import OWNERSHIP_TEMPERATURE, channel_ownership, ownership_score
@@ -78,6 +78,11 @@ class Judged:
     label: NDArray[np.int64]
     fused: NDArray[np.floating]
     fresh: NDArray[np.bool_]
+
+
+def probability_source(config: CalibrationConfig) -> ProbabilitySource:
+    """What says how sure p(y|x) is; by leaving one out in a bundle of before there was a choice."""
+    return "held_out" if config.probabilities == "held_out" else "leave_one_out"
 
 
 def fit_temperature(
@@ -165,7 +170,7 @@ def calibrate(
     sample = _Sample(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
     if config.owned_source == "held_out" and known.any():
         # Where no held-out label had a part in the temperature, they all may calibrate the sets.
-        unseen = judged.fresh | (config.probabilities == "leave_one_out")
+        unseen = judged.fresh | (probability_source(config) == "leave_one_out")
         sample = _held_out_sample(judged, ownable, temperature, unseen)
         stand_in = ~np.isin(label_map.contribution_labels, judged.label[known])
         source = "mixed" if stand_in.any() else "held_out"
@@ -184,7 +189,7 @@ def calibrate(
         label_set=ascending(label_set),
         label_set_labels=tuple(np.concatenate([sample.label, own.label])[order].tolist()),
         coverage=config.coverage,
-        probability_source=config.probabilities,
+        probability_source=probability_source(config),
     )
 
 

@@ -391,7 +391,8 @@ class CalibrationConfig:
         spread_labels: whether labels spread to channels without evidence, as their floor.
         probabilities: what says how sure p(y|x) is: ``leave_one_out`` over the labelled examples
             chooses temperature and Dirichlet floor, so that no other label is needed;
-            ``held_out`` labels choose the temperature, and the floor is ``objective.alpha0``.
+            ``held_out`` labels choose the temperature, and the floor is ``objective.alpha0``;
+            ``auto``: the latter with many labels, which a fit knows by heart.
         owned_source: where the samples of question 2 and of the prediction sets come from:
             ``held_out`` inputs and their labels, or, where none can be spared,
             ``leave_one_out`` over the labelled examples.
@@ -406,7 +407,7 @@ class CalibrationConfig:
     __pydantic_config__ = _FORBID_EXTRA
     count_views: Count = 16
     spread_labels: bool = True
-    probabilities: Literal["leave_one_out", "held_out"] = "leave_one_out"
+    probabilities: Literal["auto", "leave_one_out", "held_out"] = "auto"
     coverage: Literal["marginal", "class_conditional"] = "marginal"
     owned_source: Literal["held_out", "leave_one_out"] = "held_out"
     alpha: AutoShare = AUTO

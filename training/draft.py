@@ -41,7 +41,7 @@ from rcmvae.errors import BundleDamaged
 from rcmvae.graph import Graphs
 from rcmvae.label_map import LabelMap
 from rcmvae.tau_graph import tau_graph
-from training.calibrate import Judged, Ownable, calibrate
+from training.calibrate import Judged, Ownable, calibrate, probability_source
 from training.config import CalibrationConfig
 from training.data import NO_LABEL, Examples
 from training.encode import run_served, softmax
@@ -195,7 +195,7 @@ def write_draft(
 
 def _sharpness(foundation: Foundation, label_map: LabelMap, config: CalibrationConfig) -> Sharpness:
     """How sure probabilities are: by the map's own examples, or by what was fitted before."""
-    if config.probabilities == "leave_one_out" and label_map.ids:
+    if probability_source(config) == "leave_one_out" and label_map.ids:
         return fit_sharpness(label_map)
     return Sharpness(foundation.temperature, label_map.alpha0)
 

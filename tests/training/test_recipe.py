@@ -179,3 +179,11 @@ def test_a_run_that_goes_on_decides_nothing_anew(
     assert main(["train", str(run), *flags]) == 0
     assert read_config(RunFolder(run)) == before
     assert before.augment.rotation == 0.25
+
+
+@pytest.mark.parametrize(("labels", "source"), [(100, "leave_one_out"), (500, "held_out")])
+def test_many_labels_are_known_by_heart_and_say_nothing_of_how_sure_to_be(
+    labels: int, source: str
+) -> None:
+    recipe = recipe_of((1, 28, 28), labels / 10)
+    assert recipe.calibration.probabilities == source
