@@ -4,6 +4,8 @@ Each prints a line only after the store has acknowledged what the line says.
 """
 
 import sys
+import time
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 
@@ -23,15 +25,27 @@ def produce(store: FeedbackStore, name: str) -> None:
 def work(store: FeedbackStore, name: str) -> None:
     """Claim and apply until nothing is left, and print the ids applied."""
     while left(store):
-        claim = store.claim(worker=name, limit=3, lease=timedelta(seconds=0.3))
-        if claim is None:
-            continue
-        ids = [record.feedback_id for record in claim.records]
-        try:
-            store.mark_applied(claim.token, ids, name)
-        except ClaimLost:
-            continue
+        apply_some(store, name)
+
+
+def work_on(store: FeedbackStore, name: str) -> None:
+    """The same for ever, with an empty line for every time that nothing was left to claim."""
+    while True:
+        if not apply_some(store, name):
+            print(flush=True)
+            time.sleep(0.01)
+
+
+def apply_some(store: FeedbackStore, name: str) -> bool:
+    """Claim and apply a few, and print their ids; whether there were any to claim."""
+    claim = store.claim(worker=name, limit=3, lease=timedelta(seconds=0.3))
+    if claim is None:
+        return False
+    ids = [record.feedback_id for record in claim.records]
+    with suppress(ClaimLost):
+        store.mark_applied(claim.token, ids, name)
         print(*ids, sep="\n", flush=True)
+    return True
 
 
 def left(store: FeedbackStore) -> int:
@@ -49,7 +63,7 @@ def main(role: str, url: str, name: str) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     with FeedbackStore.open(url) as store:
-        {"produce": produce, "work": work, "submit": submit}[role](store, name)
+        {"produce": produce, "work": work, "work_on": work_on, "submit": submit}[role](store, name)
 
 
 if __name__ == "__main__":

@@ -62,5 +62,10 @@ def let_go(child: subprocess.Popen[str]) -> None:
 
 def acknowledged(child: subprocess.Popen[str]) -> list[str]:
     """Wait for the end of a child; return the whole lines that it has not been asked for yet."""
-    output, _ = child.communicate(timeout=60)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with child.stdin, child.stdout:
+        # Not `communicate`: it would lose what `readline` has already taken from the pipe.
+        output = child.stdout.read()
+    child.wait(timeout=60)
     return [line.strip() for line in output.splitlines(keepends=True) if line.endswith("\n")]
