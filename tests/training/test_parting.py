@@ -22,7 +22,8 @@ def logits(state: FitState, label: int) -> Tensor:
     x = torch.from_numpy(labelled.x[labelled.y == label])
     with torch.no_grad():
         features = state.network.look(x)[0].mean(dim=0)
-        return state.network.encoder.channel_head(features)
+        found: Tensor = state.network.encoder.channel_head(features)
+        return found
 
 
 def parted_state() -> FitState:
