@@ -353,7 +353,8 @@ class FitConfig:
         clip: largest norm of the gradient.
         restarts: how often a fit in which labels share a channel may start anew, with other
             weights and batches.
-        restart_at: share of the run after which that is looked at.
+        restart_at: share of the run after which that is looked at; where no restart is left, the
+            channel is parted (training/parting.py).
         threads: torch threads of each rank (0: as many as there are free cores).
         device: ``cpu`` or ``cuda``; ``auto``: CUDA where there is some.
         precision: of encoder and decoder; ``auto``: ``bfloat16`` where the device multiplies in it
