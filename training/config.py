@@ -417,6 +417,19 @@ class CalibrationConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureConfig:
+    """The 2-D picture of the page.
+
+    Attributes:
+        reference_points: training inputs that a bundle carries for the picture, about; every
+            labelled one, and some of every channel, are among them.
+    """
+
+    __pydantic_config__ = _FORBID_EXTRA
+    reference_points: Count = 5000
+
+
+@dataclass(frozen=True, slots=True)
 class RunConfig:
     """Everything that decides a run.
 
@@ -432,6 +445,7 @@ class RunConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+    picture: PictureConfig = field(default_factory=PictureConfig)
 
 
 _ADAPTER: TypeAdapter[RunConfig] = TypeAdapter(RunConfig)
