@@ -19,6 +19,10 @@ from service.queue_metrics import QueueMetrics
 
 _Result = TypeVar("_Result")
 
+_AGAIN = {"Retry-After": "1"}
+_FULL = Problem(503, "queue-full", "too many rows wait already", headers=_AGAIN)
+_SHUTTING_DOWN = Problem(503, "shutting-down", "the worker is shutting down", headers=_AGAIN)
+
 Ask = Callable[[Question], PredictionBatch]
 """Runs one question; blocks."""
 
@@ -133,9 +137,9 @@ class MicroBatcher:
 
     def _require_room(self, rows: int) -> None:
         if self._closing:
-            raise _unavailable("shutting-down", "the worker is shutting down")
+            raise RequestRefused(_SHUTTING_DOWN)
         if self._rows and self._rows + rows > self._limits.queue_rows:
-            raise _unavailable("queue-full", f"{self._rows} rows wait already")
+            raise RequestRefused(_FULL)
 
     def _make_small_due(self, loop: asyncio.AbstractEventLoop) -> None:
         """At the end of this turn of the loop: what else it reads meanwhile comes along."""
@@ -233,7 +237,3 @@ def _settle(outcomes: Sequence[_Outcome]) -> None:
             answer.set_result(outcome.result)
         else:
             answer.set_exception(outcome.error)
-
-
-def _unavailable(kind: str, detail: str) -> RequestRefused:
-    return RequestRefused(Problem(503, kind, detail, headers={"Retry-After": "1"}))

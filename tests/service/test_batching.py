@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
@@ -287,6 +287,7 @@ def test_what_runs_together(served: Served) -> None:
     assert alone.rows == 3
 
 
+@settings(deadline=None)
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=8), seed=st.integers(0, 10_000))
 def test_an_answer_does_not_depend_on_its_batch(
     served: Served, sizes: list[int], seed: int
@@ -329,6 +330,7 @@ _OPTIONS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None, max_examples=40)
 @given(asked=st.lists(st.tuples(st.integers(1, 2), _OPTIONS), min_size=2, max_size=6))
 def test_options_stay_with_their_request(
     shared_client: AppClient, asked: list[tuple[int, dict[str, object]]]
