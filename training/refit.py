@@ -8,9 +8,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from rcmvae.bundle import Bundle, BundleDraft, Lineage
-from rcmvae.bundle.manifest import WEIGHTS
+from rcmvae.bundle.manifest import SCORES, WEIGHTS
 from rcmvae.counts import read_label_map
 from rcmvae.errors import BundleDamaged
+from rcmvae.scores_graph import read_placement
 from training.assemble import assemble
 from training.config import RunConfig, from_json
 from training.data import Dataset, Examples, label_ids, load_dataset
@@ -82,7 +83,8 @@ def refit(
     )
     # The bundle carries the original configuration: the warm one would have the next refit draw
     # more labels from the data, and train for a share of a share of the epochs.
-    return assemble(state.served, start.dataset, start.original, lineage, start.ids)
+    before = read_placement(parent.read(SCORES))
+    return assemble(state.served, start.dataset, start.original, lineage, start.ids, before=before)
 
 
 def prepare(parent: Bundle, corrections: Sequence[Correction]) -> WarmStart:
