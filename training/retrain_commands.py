@@ -84,9 +84,9 @@ def run_retrain(options: argparse.Namespace) -> None:
             watcher.watch()
         else:
             job = work_once(store, watcher, options.method, config.lease)
-            print(TypeAdapter(JobRecord).dump_json(job, indent=2).decode())
             if job.state is JobState.FAILED:
-                raise JobFailed(job.message)
+                raise JobFailed(f"{job.message} (job {job.job_id})")
+            print(TypeAdapter(JobRecord).dump_json(job, indent=2).decode())
 
 
 def work_once(
