@@ -35,9 +35,7 @@ def test_nothing_inline_nothing_evaluated_and_no_other_host(
     shared_client: AppClient, path: str
 ) -> None:
     headers = shared_client.get(path).headers
-    policy = dict(
-        part.split(" ", 1) for part in headers["content-security-policy"].split("; ")
-    )
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
