@@ -19,11 +19,10 @@ RcmvaeError
 |   |-- ClaimLost             a lease expired and another worker took the items
 |   `-- StoreUnavailable      the database does not answer or refuses to write
 |-- ProviderUnavailable       the execution provider asked for is not on this machine
-|-- TrainingError
-|   |-- DataError             a data source is missing or malformed
-|   |-- Diverged              the loss is no longer finite
-|   `-- ParityError           ONNX and torch disagree beyond the bound
-`-- GateRefused               the new bundle is worse than the gate allows
+`-- TrainingError
+    |-- DataError             a data source is missing or malformed
+    |-- Diverged              the loss is no longer finite
+    `-- ParityError           ONNX and torch disagree beyond the bound
 """
 
 
@@ -141,7 +140,3 @@ class Diverged(TrainingError):
 
 class ParityError(TrainingError):
     """ONNX and torch disagree beyond the stated bound."""
-
-
-class GateRefused(RcmvaeError):
-    """The new bundle is worse than the gate allows."""
