@@ -17,6 +17,7 @@ from service.routes.candidates import get_candidates
 from service.routes.drift import get_drift
 from service.routes.feedback import get_feedback, post_feedback
 from service.routes.health import livez, metrics, readyz
+from service.routes.latent_map import get_latent_map
 from service.routes.pages import docs, landing, openapi, swagger_script, swagger_style
 from service.routes.predict import predict
 from service.runtime import running
@@ -29,6 +30,7 @@ ROUTES = (
     Route("/labels", get_labels, methods=["GET"]),
     Route("/bundle", get_bundle, methods=["GET"]),
     Route("/candidates", get_candidates, methods=["GET"]),
+    Route("/latent-map", get_latent_map, methods=["GET"]),
     Route("/drift", get_drift, methods=["GET"]),
     Route("/livez", livez, methods=["GET"]),
     Route("/readyz", readyz, methods=["GET"]),

@@ -19,6 +19,7 @@ from rcmvae.provider import machine_providers
 from service.capture import CaptureBuffer
 from service.drift import DriftWatch
 from service.hotswap import BundleWatcher
+from service.live_points import LivePoints
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.orphan import ParentWatch
 from service.repeat import repeat
@@ -49,6 +50,7 @@ class Runtime:
         store: feedback.
         captures: inputs of recent predictions.
         drift: whether the traffic is still like the calibration sample.
+        live_points: captures and labels in the page's picture.
         large_work: one thread for bodies and batches that would block the event loop.
     """
 
@@ -58,6 +60,7 @@ class Runtime:
     store: LazyStore
     captures: CaptureBuffer
     drift: DriftWatch
+    live_points: LivePoints
     large_work: ThreadPoolExecutor
 
     async def beside(self, work: Callable[[], _Result]) -> _Result:
@@ -130,7 +133,9 @@ def _build(settings: Settings, own: Path) -> Runtime:
         flush_seconds=settings.capture_flush_seconds,
     )
     drift = DriftWatch(metrics, run_length=settings.drift_run_length, window=settings.drift_window)
-    return Runtime(settings, metrics, bundles, store, captures, drift, ThreadPoolExecutor(1))
+    large_work = ThreadPoolExecutor(1)
+    live_points = LivePoints(store, large_work, settings.map_points)
+    return Runtime(settings, metrics, bundles, store, captures, drift, live_points, large_work)
 
 
 def _metrics(settings: Settings, own: Path) -> Metrics:

@@ -9,6 +9,7 @@ from rcmvae.feedback.record import (
     NewFeedback,
     Unlabelled,
 )
+from rcmvae.feedback.shown import GivenLabel, PlacedCapture, Span
 from rcmvae.feedback.store import FeedbackStore
 
 __all__ = [
@@ -18,6 +19,9 @@ __all__ = [
     "FeedbackRecord",
     "FeedbackStatus",
     "FeedbackStore",
+    "GivenLabel",
     "NewFeedback",
+    "PlacedCapture",
+    "Span",
     "Unlabelled",
 ]
