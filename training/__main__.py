@@ -24,7 +24,8 @@ from rcmvae.counts import read_label_map
 from rcmvae.errors import InvalidInput, RcmvaeError
 from rcmvae.feedback import FeedbackStore
 from rcmvae.predictor import Predictor
-from training.config import RunConfig, from_json, load_config
+from training.config import RunConfig, from_json
+from training.config_file import load_config
 from training.data import is_label_id, label_ids, load_dataset
 from training.evaluate import evaluate
 from training.gate import GateConfig
