@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import numpy as np
@@ -44,8 +45,8 @@ def table_of(response: httpx.Response) -> pa.Table:
         return stream.read_all()
 
 
-def points(client: AppClient, query: str = "") -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = table_of(client.get(f"/latent-map{query}")).to_pylist()
+def points(client: AppClient, query: str = "") -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table_of(client.get(f"/latent-map{query}")).to_pylist()
     return rows
 
 
