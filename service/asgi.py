@@ -18,7 +18,8 @@ from service.routes.drift import get_drift
 from service.routes.feedback import get_feedback, post_feedback
 from service.routes.health import livez, metrics, readyz
 from service.routes.latent_map import get_latent_map
-from service.routes.pages import docs, landing, openapi, swagger_script, swagger_style
+from service.routes.page import page, page_asset
+from service.routes.pages import docs, openapi, swagger_script, swagger_style
 from service.routes.predict import predict
 from service.runtime import running
 from service.settings import Settings
@@ -39,7 +40,8 @@ ROUTES = (
     Route("/docs", docs, methods=["GET"]),
     Route("/docs/swagger-ui-bundle.js", swagger_script, methods=["GET"]),
     Route("/docs/swagger-ui.css", swagger_style, methods=["GET"]),
-    Route("/", landing, methods=["GET"]),
+    Route("/assets/{name}", page_asset, methods=["GET"]),
+    Route("/", page, methods=["GET"]),
 )
 
 

@@ -15,10 +15,12 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from rcmvae.provider import machine_providers
+from rcmvae.provider import CPU, machine_providers
+from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
 from service.drift import DriftWatch
 from service.hotswap import BundleWatcher
+from service.inference import Inference
 from service.live_points import LivePoints
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.orphan import ParentWatch
@@ -52,6 +54,7 @@ class Runtime:
         drift: whether the traffic is still like the calibration sample.
         live_points: captures and labels in the page's picture.
         large_work: one thread for bodies and batches that would block the event loop.
+        batcher: runs the questions of all connections together.
     """
 
     settings: Settings
@@ -62,6 +65,7 @@ class Runtime:
     drift: DriftWatch
     live_points: LivePoints
     large_work: ThreadPoolExecutor
+    batcher: MicroBatcher
 
     async def beside(self, work: Callable[[], _Result]) -> _Result:
         """Do large work in the one thread for it; what comes meanwhile waits its turn."""
@@ -133,9 +137,15 @@ def _build(settings: Settings, own: Path) -> Runtime:
         flush_seconds=settings.capture_flush_seconds,
     )
     drift = DriftWatch(metrics, run_length=settings.drift_run_length, window=settings.drift_window)
-    large_work = ThreadPoolExecutor(1)
-    live_points = LivePoints(store, large_work, settings.map_points)
-    return Runtime(settings, metrics, bundles, store, captures, drift, live_points, large_work)
+    thread = ThreadPoolExecutor(1, thread_name_prefix="large-work")
+    limits = Limits(
+        inline_rows=settings.inline_rows if providers[0] == CPU else 0,
+        batch_rows=settings.batch_rows,
+        queue_rows=settings.queue_rows,
+    )
+    batcher = MicroBatcher(Inference(metrics.answers, drift), thread, limits, metrics.queue)
+    live_points = LivePoints(store, thread, settings.map_points)
+    return Runtime(settings, metrics, bundles, store, captures, drift, live_points, thread, batcher)
 
 
 def _metrics(settings: Settings, own: Path) -> Metrics:
@@ -153,6 +163,7 @@ def _metrics(settings: Settings, own: Path) -> Metrics:
 
 
 async def _take_down(runtime: Runtime) -> None:
+    await runtime.batcher.close()
     await runtime.captures.flush()
     await asyncio.to_thread(runtime.large_work.shutdown)
     runtime.store.close()
