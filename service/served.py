@@ -36,8 +36,8 @@ class Served:
     predictor: Predictor
     label_map: LabelMap
     labels: tuple[LabelEvidence, ...]
-    reference: ServedReference | None
     loaded: datetime
+    reference: ServedReference | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -61,7 +61,7 @@ def open_served(bundle: Bundle, *, providers: tuple[str, ...], threads: int) -> 
         if points is None
         else served_reference(points, bundle.manifest, label_map, calibration)
     )
-    return Served(predictor, label_map, evidence, reference, datetime.now(UTC))
+    return Served(predictor, label_map, evidence, datetime.now(UTC), reference)
 
 
 def label_evidence(
