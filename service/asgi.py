@@ -14,6 +14,7 @@ from service.every_request import EveryRequest
 from service.problem import on_disconnect, on_http, on_raised
 from service.routes.bundle import get_bundle, get_labels
 from service.routes.candidates import get_candidates
+from service.routes.channels import get_channel_image, get_channels
 from service.routes.drift import get_drift
 from service.routes.feedback import get_feedback, post_feedback
 from service.routes.health import livez, metrics, readyz
@@ -21,6 +22,8 @@ from service.routes.latent_map import get_latent_map
 from service.routes.page import page, page_asset
 from service.routes.pages import docs, openapi, swagger_script, swagger_style
 from service.routes.predict import predict
+from service.routes.reconstruct import reconstruct
+from service.routes.thumbnails import get_sprite, get_thumbnail
 from service.runtime import running
 from service.settings import Settings
 
@@ -32,6 +35,11 @@ ROUTES = (
     Route("/bundle", get_bundle, methods=["GET"]),
     Route("/candidates", get_candidates, methods=["GET"]),
     Route("/latent-map", get_latent_map, methods=["GET"]),
+    Route("/thumbnails", get_sprite, methods=["GET"]),
+    Route("/thumbnails/{point_id}", get_thumbnail, methods=["GET"]),
+    Route("/channels", get_channels, methods=["GET"]),
+    Route("/channels/{channel}/image", get_channel_image, methods=["GET"]),
+    Route("/reconstruct", reconstruct, methods=["POST"]),
     Route("/drift", get_drift, methods=["GET"]),
     Route("/livez", livez, methods=["GET"]),
     Route("/readyz", readyz, methods=["GET"]),

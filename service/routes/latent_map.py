@@ -45,12 +45,13 @@ async def get_latent_map(request: Request) -> Response:
     stored = await runtime.store.run(lambda store: _stored(store, most))
     alpha = default_alpha(runtime, served)
     etag = etag_of([served.version, alpha, wanted, stored.digest])
-    unchanged = not_modified(request, etag)
+    headers = revalidated(etag)
+    unchanged = not_modified(request, etag, headers)
     if unchanged is not None:
         return unchanged
     parts = await _parts(runtime, served, wanted, stored)
     body = await runtime.beside(partial(_encoded, served, parts, alpha))
-    return Response(body, media_type=ARROW_STREAM, headers=revalidated(etag))
+    return Response(body, media_type=ARROW_STREAM, headers=headers)
 
 
 def _stored(store: FeedbackStore, most: int) -> Stored:
