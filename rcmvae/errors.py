@@ -13,6 +13,8 @@ RcmvaeError
 |-- FeedbackError
 |   |-- FeedbackNotFound      no feedback with this id
 |   |-- PredictionNotFound    no captured prediction with this id
+|   |-- JobNotFound           no retrain job with this id
+|   |-- JobFailed             a retrain job ended in an error
 |   |-- IdempotencyConflict   the key was used before with another body
 |   |-- ClaimLost             a lease expired and another worker took the items
 |   `-- StoreUnavailable      the database does not answer or refuses to write
@@ -101,6 +103,14 @@ class FeedbackNotFound(FeedbackError):
 
 class PredictionNotFound(FeedbackError):
     """No captured prediction with this id."""
+
+
+class JobNotFound(FeedbackError):
+    """No retrain job with this id."""
+
+
+class JobFailed(FeedbackError):
+    """A retrain job ended in an error, which the message has."""
 
 
 class IdempotencyConflict(FeedbackError):

@@ -17,7 +17,8 @@ from service.routes.candidates import get_candidates
 from service.routes.drift import get_drift
 from service.routes.feedback import get_feedback, post_feedback
 from service.routes.health import livez, metrics, readyz
-from service.routes.pages import docs, landing, openapi, swagger_script, swagger_style
+from service.routes.page import page, page_asset
+from service.routes.pages import docs, openapi, swagger_script, swagger_style
 from service.routes.predict import predict
 from service.runtime import running
 from service.settings import Settings
@@ -37,7 +38,8 @@ ROUTES: tuple[ScopedRoute, ...] = (
     ScopedRoute("/docs", docs, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/docs/swagger-ui-bundle.js", swagger_script, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/docs/swagger-ui.css", swagger_style, methods=["GET"], needs=Access.OPEN),
-    ScopedRoute("/", landing, methods=["GET"], needs=Access.OPEN),
+    ScopedRoute("/assets/{name}", page_asset, methods=["GET"], needs=Access.OPEN),
+    ScopedRoute("/", page, methods=["GET"], needs=Access.OPEN),
 )
 """Every route, and what a key must be good for to use it."""
 

@@ -19,6 +19,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.prediction_metrics import SECONDS, PredictionMetrics
+from service.queue_metrics import QueueMetrics
 from service.served_bundles import ServedBundles
 from service.worker_drift import Question, WorkerDrift
 
@@ -66,7 +67,14 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self.rejections = Counter(
+            "rcmvae_rejected_requests",
+            "Requests answered with a problem, by its kind.",
+            ["reason"],
+            registry=registry,
+        )
         self.answers = PredictionMetrics(registry)
+        self.queue = QueueMetrics(registry)
         self.feedback = Counter(
             "rcmvae_feedback_items",
             "Feedback items accepted, a repeated request counted again.",
@@ -110,6 +118,8 @@ class Metrics:
         """Make the known series exist, so that the first event shows as a rate."""
         for reason in SwapFailure:
             self.swap_failures.labels(reason)
+        for kind in ("queue-full", "deadline", "body-too-large", "invalid-input", "internal"):
+            self.rejections.labels(kind)
         for source in ("prediction_id", "input"):
             self.feedback.labels(source)
         for question in Question:

@@ -32,7 +32,7 @@ _P_VALUES = (
 )
 _NATS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 2.5, 3, 4, 5)
 _SCORES = (0.5, 1, 2, 3, 4, 6, 8, 10, 13, 16, 20, 25, 32, 50, 100, 200, 500, 1000, 10_000)
-_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 
 
 class PredictionMetrics:
@@ -51,7 +51,7 @@ class PredictionMetrics:
             registry=registry,
         )
         self.batch_rows = Histogram(
-            "rcmvae_batch_rows", "Inputs in one run.", buckets=_ROWS, registry=registry
+            "rcmvae_batch_rows", "Inputs in one run.", buckets=ROWS, registry=registry
         )
         self.predictions = Counter(
             "rcmvae_predictions", "Inputs answered.", ["decision", "label"], registry=registry
@@ -81,25 +81,25 @@ class PredictionMetrics:
             registry=registry,
         )
 
-    def observe_batch(
-        self, batch: PredictionBatch, decisions: Sequence[Decision], seconds: float
-    ) -> None:
-        """Count one run of the session and everything that it answered.
+    def observe_run(self, batch: PredictionBatch, seconds: float) -> None:
+        """Count one run of the session and what it says of its inputs.
 
         Args:
-            batch: N answers.
-            decisions: N decisions.
+            batch: N answers, of one request or several.
             seconds: how long the run took.
         """
         self.inference_duration.observe(seconds)
         self.batch_rows.observe(len(batch))
-        answered = Tally(zip(decisions, batch.predicted, strict=True))
-        for (decision, label), count in answered.items():
-            self.predictions.labels(decision, self._bounded(label)).inc(count)
         _observe_all(self.p_familiar, batch.p_familiar.tolist())
         _observe_all(self.p_owned, batch.p_owned.tolist())
         _observe_all(self.entropy, batch.uncertainty.total.tolist())
         _observe_all(self.fused_score, batch.scores[:, batch.score_names.index("fused")].tolist())
+
+    def count_answers(self, decisions: Sequence[Decision], labels: Sequence[str]) -> None:
+        """Count what one request was answered: N decisions and the N most probable labels."""
+        answered = Tally(zip(decisions, labels, strict=True))
+        for (decision, label), count in answered.items():
+            self.predictions.labels(decision, self._bounded(label)).inc(count)
 
     def _bounded(self, label: str) -> str:
         if label not in self._labels_seen:

@@ -15,11 +15,13 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from rcmvae.provider import machine_providers
+from rcmvae.provider import CPU, machine_providers
 from service.access.keyring import Keyring
+from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
 from service.drift import DriftWatch
 from service.hotswap import BundleWatcher
+from service.inference import Inference
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.orphan import ParentWatch
 from service.repeat import repeat
@@ -52,6 +54,7 @@ class Runtime:
         captures: inputs of recent predictions.
         drift: whether the traffic is still like the calibration sample.
         large_work: one thread for bodies and batches that would block the event loop.
+        batcher: runs the questions of all connections together.
         keys: who may come in; None where no keys are configured.
     """
 
@@ -62,6 +65,7 @@ class Runtime:
     captures: CaptureBuffer
     drift: DriftWatch
     large_work: ThreadPoolExecutor
+    batcher: MicroBatcher
     keys: Keyring | None
 
     async def beside(self, work: Callable[[], _Result]) -> _Result:
@@ -140,9 +144,15 @@ def _build(settings: Settings, own: Path) -> Runtime:
         flush_seconds=settings.capture_flush_seconds,
     )
     drift = DriftWatch(metrics, run_length=settings.drift_run_length, window=settings.drift_window)
+    thread = ThreadPoolExecutor(1, thread_name_prefix="large-work")
+    limits = Limits(
+        inline_rows=settings.inline_rows if providers[0] == CPU else 0,
+        batch_rows=settings.batch_rows,
+        queue_rows=settings.queue_rows,
+    )
+    batcher = MicroBatcher(Inference(metrics.answers, drift), thread, limits, metrics.queue)
     keys = None if settings.keys_file is None else Keyring(settings.keys_file)
-    large_work = ThreadPoolExecutor(1)
-    return Runtime(settings, metrics, bundles, store, captures, drift, large_work, keys)
+    return Runtime(settings, metrics, bundles, store, captures, drift, thread, batcher, keys)
 
 
 def _metrics(settings: Settings, own: Path) -> Metrics:
@@ -160,6 +170,7 @@ def _metrics(settings: Settings, own: Path) -> Metrics:
 
 
 async def _take_down(runtime: Runtime) -> None:
+    await runtime.batcher.close()
     await runtime.captures.flush()
     await asyncio.to_thread(runtime.large_work.shutdown)
     runtime.store.close()

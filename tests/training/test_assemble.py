@@ -27,7 +27,8 @@ from rcmvae.predictor import Predictor
 from tests.training.tiny import TinyRun, tiny_config, tiny_dataset
 from training.__main__ import main
 from training.assemble import assemble, build_label_map
-from training.config import from_json, load_config, to_json
+from training.config import from_json, to_json
+from training.config_file import load_config
 from training.data import NO_LABEL, Examples, label_ids, load_dataset
 from training.encode import encode, run_served, session_of
 from training.fit import fit
