@@ -8,6 +8,7 @@ from rcmvae.feedback.record import (
     FeedbackStatus,
     NewFeedback,
     Unlabelled,
+    Waiting,
 )
 from rcmvae.feedback.shown import GivenLabel, PlacedCapture, Span
 from rcmvae.feedback.store import FeedbackStore
@@ -24,4 +25,5 @@ __all__ = [
     "PlacedCapture",
     "Span",
     "Unlabelled",
+    "Waiting",
 ]
