@@ -34,9 +34,9 @@ def session() -> onnxruntime.InferenceSession:
 def test_vectors_are_decoded_in_raw_units_and_cut_to_the_range(
     session: onnxruntime.InferenceSession,
 ) -> None:
-    scaling = Scaling(np.float32([10, -5]), np.float32([4, 2]))
+    scaling = Scaling(np.array([10, -5], np.float32), np.array([4, 2], np.float32))
     decoder = Decoder(session, scaling, (-6.0, 14.0), LatentPrior.standard(3, 2))
-    decoded = decoder.decode(np.float32([[0.5, 0.25], [0.5, 0.5]]), np.array([0, 2]))
+    decoded = decoder.decode(np.array([[0.5, 0.25], [0.5, 0.5]], np.float32), np.array([0, 2]))
     # raw = centre + (unit - 1/2) width
     np.testing.assert_allclose(decoded.values, [[10.0, -5.5], [14.0, -1.0]], atol=1e-6)
     assert decoded.sigma is not None

@@ -26,7 +26,7 @@ def pixels(client: AppClient, path: str) -> NDArray[np.uint8]:
 
 
 def as_bytes(row: list[float]) -> NDArray[np.uint8]:
-    return np.rint(np.array(row).reshape(2, 3) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.array(row).reshape(2, 3) * 255), dtype=np.uint8)
 
 
 def test_thumbnails_of_every_kind_of_point(client: AppClient) -> None:
