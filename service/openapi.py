@@ -14,9 +14,9 @@ from rcmvae.input_rows import WIRE_DTYPES
 from service import schemas
 from service.candidates_request import DEFAULT_COUNT, DEFAULT_STRATEGY, CandidatePart
 from service.include import Part
-from service.predict_request import JSON, OCTETS
 from service.problem import MEDIA_TYPE
 from service.sampling_request import COVERAGES, MOST_DRAWS, SAMPLED_CHANNELS
+from service.wire.media_types import JSON, OCTETS
 
 Json: TypeAlias = dict[str, JsonValue]
 
