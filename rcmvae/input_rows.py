@@ -104,6 +104,12 @@ def rows_from_array(
     return _checked(flat, signature, lambda i: f"{field} row {i}")
 
 
+def fits(x: NDArray[np.float32], signature: InputSignature) -> bool:
+    """Whether an input that some bundle took is one of this signature: shape and range."""
+    is_shaped = x.shape == signature.shape
+    return is_shaped and bool(((x >= signature.low) & (x <= signature.high)).all())
+
+
 def _require_rows(count: int, field: str) -> None:
     if count == 0:
         raise InvalidInput(field, "at least one row", "an empty list")

@@ -17,6 +17,7 @@ from service.routes.candidates import get_candidates
 from service.routes.drift import get_drift
 from service.routes.feedback import get_feedback, post_feedback
 from service.routes.health import livez, metrics, readyz
+from service.routes.latent_map import get_latent_map
 from service.routes.page import page, page_asset
 from service.routes.pages import docs, openapi, swagger_script, swagger_style
 from service.routes.predict import predict
@@ -30,6 +31,7 @@ ROUTES: tuple[ScopedRoute, ...] = (
     ScopedRoute("/labels", get_labels, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/bundle", get_bundle, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/candidates", get_candidates, methods=["GET"], needs=Scope.PREDICT),
+    ScopedRoute("/latent-map", get_latent_map, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/drift", get_drift, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/livez", livez, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/readyz", readyz, methods=["GET"], needs=Access.OPEN),
