@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from rcmvae.decision import Decision
 from service.points import Points, Source
+from service.wire.media_types import ARROW
 
 if TYPE_CHECKING:  # pragma: no cover
     import pyarrow as pa
 
-ARROW_STREAM = "application/vnd.apache.arrow.stream"
+ARROW_STREAM = ARROW
 
 
 def encode_points(
