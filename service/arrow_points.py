@@ -12,10 +12,6 @@ from numpy.typing import NDArray
 
 from rcmvae.decision import Decision
 from service.points import Points, Source
-from service.wire.media_types import ARROW
-
-if TYPE_CHECKING:  # pragma: no cover
-ARROW_STREAM = ARROW
 
 
 def encode_points(
