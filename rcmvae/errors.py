@@ -18,6 +18,8 @@ RcmvaeError
 |   |-- IdempotencyConflict   the key was used before with another body
 |   |-- ClaimLost             a lease expired and another worker took the items
 |   `-- StoreUnavailable      the database does not answer or refuses to write
+|-- KeysRequired              a service that others can reach has no keys
+|-- KeyFileError              the file of the API keys cannot be read or written
 |-- ProviderUnavailable       the execution provider asked for is not on this machine
 `-- TrainingError
     |-- DataError             a data source is missing or malformed
@@ -120,6 +122,14 @@ class ClaimLost(FeedbackError):
 
 class StoreUnavailable(FeedbackError):
     """The database does not answer or refuses to write."""
+
+
+class KeysRequired(RcmvaeError):
+    """A service that others can reach has no keys, and was not told to do without."""
+
+
+class KeyFileError(RcmvaeError):
+    """The file of the API keys cannot be read or written."""
 
 
 class ProviderUnavailable(RcmvaeError):

@@ -72,12 +72,21 @@ class Settings(BaseSettings):
     candidates_most: PositiveInt = Field(
         100, description="Most inputs that one GET /candidates answers with."
     )
+    map_points: PositiveInt = Field(
+        100_000, description="Most points of each source in one GET /latent-map."
+    )
     drift_run_length: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
         RUN_LENGTH,
         description="Drift: inputs for one false alarm of a question on average, at least.",
     )
     drift_window: PositiveInt = Field(
         10_000, description="Drift: for so many inputs of a worker an alarm counts as drift."
+    )
+    keys_file: Path | None = Field(
+        None, description="File of the API keys; without it loopback is open, and nothing else."
+    )
+    public_without_keys: bool = Field(
+        False, description="Without keys, answer everybody on any address; for trusted networks."
     )
     metrics_dir: Path | None = Field(
         None,
