@@ -74,6 +74,12 @@ def rows_from_bytes(body: bytes, dtype: str, signature: InputSignature) -> NDArr
     return _checked(flat, signature, lambda i: f"body row {i}")
 
 
+def fits(x: NDArray[np.float32], signature: InputSignature) -> bool:
+    """Whether an input that some bundle took is one of this signature: shape and range."""
+    is_shaped = x.shape == signature.shape
+    return is_shaped and bool(((x >= signature.low) & (x <= signature.high)).all())
+
+
 def _require_rows(count: int, field: str) -> None:
     if count == 0:
         raise InvalidInput(field, "at least one row", "an empty list")

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import ModelProto, numpy_helper
 
+from rcmvae.bundle.manifest import SCORES
+from rcmvae.errors import BundleDamaged
 from rcmvae.graph_text import with_constants
 from rcmvae.ood import (
     FUSED_NAMES,
@@ -22,8 +25,11 @@ from rcmvae.ood import (
     LatentPrior,
 )
 from rcmvae.scaling import CENTRE, HIGHEST, LOWEST, WIDTH, Scaling
+from rcmvae.square_form import square_form
 
 Likelihood = Literal["bernoulli", "gaussian"]
+
+_ANCHOR, _PLANE = "position_anchor", "position_plane"
 
 _AS_IT_IS = """
     flat_x = Reshape (x, flat)
@@ -86,16 +92,19 @@ _GAUSSIAN_ERROR = """
     reconstruction_error = ReduceSum <keepdims = 1> (errors, last)
 """
 
-# The moments of the best channel, in units of its prior: z_unit and u_logvar.
+# The moments of the best channel, in the coordinates of its prior: z_unit and u_logvar.
 _STANDARD_PRIOR = """
+    z_centred = Identity (z_mu)
     z_unit = Identity (z_mu)
     u_logvar = Identity (z_logvar)
 """
 
 _OWN_PRIOR = """
+    own_mean = Gather <axis = 0> (prior_mean, channel)
     own_scale = Gather <axis = 0> (prior_scale, channel)
     own_logvar = Gather <axis = 0> (prior_logvar, channel)
-    z_unit = Div (z_mu, own_scale)
+    z_centred = Sub (z_mu, own_mean)
+    z_unit = Div (z_centred, own_scale)
     u_logvar = Sub (z_logvar, own_logvar)
 """
 
@@ -160,7 +169,7 @@ scores (float[N, {shape}] x, float[N, {channels}] logits, float[N, {channels}] r
     scores = Gemm (columns, score_weights, score_start)
 
     anchor = Gather <axis = 0> (position_anchor, channel)
-    position = Gemm (z_mu, position_plane, anchor)
+    position = Gemm (z_centred, position_plane, anchor)
 }}
 """
 
@@ -199,6 +208,19 @@ class Placement:
     plane: NDArray[np.floating]
 
 
+def read_placement(scores: bytes) -> Placement:
+    """The placement that a verified `scores.onnx` holds.
+
+    Raises:
+        BundleDamaged: it holds none.
+    """
+    constants = {each.name: each for each in onnx.load_from_string(scores).graph.initializer}
+    missing = {_ANCHOR, _PLANE} - constants.keys()
+    if missing:
+        raise BundleDamaged("graph", SCORES, f"{min(missing)}: expected a constant, found none")
+    return Placement(*(numpy_helper.to_array(constants[name]) for name in (_ANCHOR, _PLANE)))
+
+
 def scores_graph(
     shape: Sequence[int],
     features: FeatureDensity,
@@ -223,9 +245,8 @@ def scores_graph(
             under ``gaussian`` ``reconstruction`` and ``sigma``.
         scaling: of raw inputs; None where x is what is decoded.
     """
-    own_prior = LatentPrior.standard(len(features.means), len(placement.plane))
-    if prior is not None:
-        own_prior = prior
+    channels, latent_dim = len(features.means), len(placement.plane)
+    standard = prior is None or prior.is_standard
     size = math.prod(shape)
     factors = 1 if size % 4 else 4
     sides = ", ".join(str(side) for side in shape)
@@ -236,29 +257,29 @@ def scores_graph(
         decoded=(_GAUSSIAN_INPUTS if gaussian else _BERNOULLI_INPUTS).format(shape=sides),
         scaled_x=_AS_IT_IS if scaling is None else _SCALED.format(),
         error=_GAUSSIAN_ERROR if gaussian else _BERNOULLI_ERROR.format(product=product),
-        prior=_STANDARD_PRIOR if own_prior.is_standard else _OWN_PRIOR,
+        prior=_STANDARD_PRIOR if standard else _OWN_PRIOR,
         smallest_sigma=SMALLEST_SIGMA,
-        channels=len(features.means),
-        latent=len(placement.plane),
+        channels=channels,
+        latent=latent_dim,
         features=features.means.shape[1],
         textures=texture.means.shape[1],
         scores=len(SCORE_NAMES),
         log_floor=LOG_FLOOR,
     )
     constants = {
-        **_distance_constants(own_prior, features, texture),
+        **_distance_constants(latent_dim, features, texture),
         **_fused_constants(fused),
         **_score_constants(),
-        # The offset is from the prior's mean, which depends on the channel alone.
-        "position_anchor": placement.anchor - own_prior.mean @ placement.plane,
-        "position_plane": placement.plane,
+        _ANCHOR: placement.anchor,
+        _PLANE: placement.plane,
     }
     if not gaussian:
         constants["minus_products"] = np.full((size // factors, 1), -1.0)
-    if not own_prior.is_standard:
+    if prior is not None and not prior.is_standard:
         constants |= {
-            "prior_scale": own_prior.scale,
-            "prior_logvar": own_prior.logvar,
+            "prior_mean": prior.mean,
+            "prior_scale": prior.scale,
+            "prior_logvar": prior.logvar,
         }
     if scaling is not None:
         constants |= {CENTRE: scaling.centre, WIDTH: scaling.width}
@@ -266,16 +287,16 @@ def scores_graph(
 
 
 def _distance_constants(
-    prior: LatentPrior, features: FeatureDensity, texture: FeatureDensity
+    latent_dim: int, features: FeatureDensity, texture: FeatureDensity
 ) -> dict[str, NDArray[np.floating]]:
     """Where channels lie, and the weights of squares and variances in KL and distances.
 
-    KL = (|z|^2 + sum_i exp u_i - u_i - 1) / 2; the distances are those of `_SquareForm`.
+    KL = (|z|^2 + sum_i exp u_i - u_i - 1) / 2, in the prior's coordinates, where every channel
+    lies at zero; the other distances are those of `rcmvae.square_form`.
     """
-    forms = [_square_form(density) for density in (features, texture)]
-    latent_dim = prior.mean.shape[1]
+    forms = [square_form(density) for density in (features, texture)]
     of_kl, *of_forms = np.eye(len(_DISTANCES))
-    places = [prior.mean / prior.scale]
+    places = [np.zeros((len(features.means), latent_dim))]
     squares = [np.outer(np.full(latent_dim, 0.5), of_kl)]
     for density, form, column in zip((features, texture), forms, of_forms, strict=True):
         places += [density.means, density.means @ form.axes]
@@ -288,38 +309,6 @@ def _distance_constants(
         "variance_weights": np.outer(np.repeat([0.5, -0.5], latent_dim), of_kl),
         "variance_start": -0.5 * latent_dim * of_kl,
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _SquareForm:
-    """A squared distance of v as a sum of squares: of_values v^2 + of_axes (axes^T v)^2.
-
-    Attributes:
-        axes: (F, Q).
-        of_values: (F,).
-        of_axes: (Q,).
-    """
-
-    axes: NDArray[np.float64]
-    of_values: NDArray[np.float64]
-    of_axes: NDArray[np.float64]
-
-
-def _square_form(density: FeatureDensity) -> _SquareForm:
-    """That of the Mahalanobis distance.
-
-    With few axes as the density has it, rest |v|^2 - |A^T v|^2 in units of scale. With as many as
-    there are values it is a plain length, from which nothing is taken that float32 would miss.
-    """
-    size, count = density.axes.shape
-    if count < size - 1:
-        values = density.rest / density.scale**2
-        return _SquareForm(density.axes / density.scale[:, None], values, np.full(count, -1.0))
-    variance, direction = np.linalg.eigh(
-        density.rest * np.eye(size) - density.axes @ density.axes.T
-    )
-    axes = direction * np.sqrt(np.maximum(variance, 0.0)) / density.scale[:, None]
-    return _SquareForm(axes, np.zeros(size), np.ones(size))
 
 
 def _fused_constants(fused: FusedDensity) -> dict[str, NDArray[np.floating]]:

@@ -12,8 +12,10 @@ from pydantic.json_schema import models_json_schema
 from rcmvae.candidates import Strategy
 from rcmvae.input_rows import WIRE_DTYPES
 from service import schemas
+from service.arrow_points import ARROW_STREAM
 from service.candidates_request import DEFAULT_COUNT, DEFAULT_STRATEGY, CandidatePart
 from service.include import Part
+from service.points import Source
 from service.predict_request import JSON, OCTETS
 from service.problem import MEDIA_TYPE
 from service.sampling_request import COVERAGES, MOST_DRAWS, SAMPLED_CHANNELS
@@ -93,6 +95,10 @@ _CANDIDATE_PARAMETERS = (
     _query("count", {"type": "integer", "minimum": 1, "default": DEFAULT_COUNT}, "How many."),
     _query("include", {"enum": list(CandidatePart)}, "Optional parts."),
 )
+_MAP_PARAMETERS = (
+    _query("sources", {"type": "string"}, f"Of {', '.join(Source)}, with commas; all if none."),
+    _query("limit", {"type": "integer", "minimum": 1}, "Most points of each source."),
+)
 _KEY_PARAMETER: Json = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -148,6 +154,15 @@ OPERATIONS = (
         schemas.CandidatesAnswer,
         errors=(422, 503),
         parameters=_CANDIDATE_PARAMETERS,
+    ),
+    Operation(
+        "/latent-map",
+        "get",
+        "The points of the picture, an Arrow IPC stream.",
+        200,
+        ARROW_STREAM,
+        errors=(422, 503),
+        parameters=_MAP_PARAMETERS,
     ),
     Operation(
         "/drift", "get", "Whether the traffic drifts.", 200, schemas.DriftAnswer, errors=(503,)
