@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from rcmvae.candidates import Strategy
 from rcmvae.input_rows import WIRE_DTYPES
-from service import schemas
+from service import retrain_schemas, schemas
 from service.candidates_request import DEFAULT_COUNT, DEFAULT_STRATEGY, CandidatePart
 from service.include import JsonFormat, Part
 from service.points import Source
@@ -240,6 +240,33 @@ OPERATIONS = (
     Operation(
         "/drift", "get", "Whether the traffic drifts.", 200, schemas.DriftAnswer, errors=(503,)
     ),
+    Operation(
+        "/retrain",
+        "get",
+        "What is being retrained, and what was.",
+        200,
+        retrain_schemas.RetrainAnswer,
+        errors=(422, 503),
+    ),
+    Operation(
+        "/retrain",
+        "post",
+        "Ask for a retrain job; answered once durable.",
+        202,
+        retrain_schemas.RetrainReceipt,
+        retrain_schemas.RetrainBody,
+        errors=_BODY_ERRORS,
+    ),
+    Operation(
+        "/versions",
+        "get",
+        "The versions on disk, or one with its whole lineage.",
+        200,
+        retrain_schemas.VersionsAnswer,
+        other_answer=retrain_schemas.VersionAnswer,
+        errors=(404, 422, 503),
+        parameters=(_query("version", {"type": "string"}, "Of the one."),),
+    ),
     Operation("/livez", "get", "The process lives.", 200, schemas.HealthAnswer),
     Operation("/readyz", "get", "A bundle is served.", 200, schemas.HealthAnswer, errors=(503,)),
     Operation("/metrics", "get", "Metrics for Prometheus.", 200, "text/plain"),
@@ -254,9 +281,9 @@ def openapi_json() -> bytes:
 
 def document() -> Json:
     """The document."""
-    paths: dict[str, JsonValue] = {}
+    paths: dict[str, Json] = {}
     for operation in OPERATIONS:
-        paths[operation.path] = {operation.method: _described(operation)}
+        paths.setdefault(operation.path, {})[operation.method] = _described(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -265,7 +292,7 @@ def document() -> Json:
             "description": "Says what an input is, how sure it is, and whether it belongs.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": paths,
+        "paths": dict(paths),
         "components": {"schemas": _schemas()},
     }
 

@@ -25,7 +25,7 @@ class Settings(BaseSettings):
         "sqlite:///var/feedback.db", description="Feedback store, an SQLAlchemy URL."
     )
     poll_seconds: PositiveFloat = Field(
-        2.0, description="How often each worker reads the pointer, in seconds."
+        0.25, description="How often each worker reads the pointer, in seconds."
     )
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="Default false-alarm rate; without it the bundle's own."
