@@ -26,6 +26,7 @@ from service.drift import DriftWatch
 from service.hotswap import BundleWatcher
 from service.inference import Inference
 from service.log_form import form_logs
+from service.live_points import LivePoints
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.orphan import ParentWatch
 from service.repeat import repeat
@@ -57,6 +58,7 @@ class Runtime:
         store: feedback.
         captures: inputs of recent predictions.
         drift: whether the traffic is still like the calibration sample.
+        live_points: captures and labels in the page's picture.
         large_work: one thread for bodies and batches that would block the event loop.
         batcher: runs the questions of all connections together.
         admission: who may come in, and how often.
@@ -68,6 +70,7 @@ class Runtime:
     store: LazyStore
     captures: CaptureBuffer
     drift: DriftWatch
+    live_points: LivePoints
     large_work: ThreadPoolExecutor
     batcher: MicroBatcher
     admission: Admission
@@ -156,8 +159,19 @@ def _build(settings: Settings, own: Path) -> Runtime:
         queue_rows=settings.queue_rows,
     )
     batcher = MicroBatcher(Inference(metrics.answers, drift), thread, limits, metrics.queue)
-    admission = _admission(settings)
-    return Runtime(settings, metrics, bundles, store, captures, drift, thread, batcher, admission)
+    live_points = LivePoints(store, thread, settings.map_points)
+    return Runtime(
+        settings,
+        metrics,
+        bundles,
+        store,
+        captures,
+        drift,
+        live_points,
+        thread,
+        batcher,
+        _admission(settings),
+    )
 
 
 def _admission(settings: Settings) -> Admission:
