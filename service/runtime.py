@@ -25,8 +25,8 @@ from service.capture import CaptureBuffer
 from service.drift import DriftWatch
 from service.hotswap import BundleWatcher
 from service.inference import Inference
-from service.log_form import form_logs
 from service.live_points import LivePoints
+from service.log_form import form_logs
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.orphan import ParentWatch
 from service.repeat import repeat
