@@ -10,13 +10,13 @@ from starlette.responses import Response
 
 from rcmvae.decision import decide
 from rcmvae.feedback import FeedbackStore, GivenLabel, Span
+from service.answered import default_alpha
 from service.arrow_points import ARROW_STREAM, encode_points
 from service.etag import etag_of, not_modified, revalidated
 from service.latent_map_request import LatentMapRequest, parse_latent_map
 from service.live_points import CapturePoints
 from service.points import SCORES, Points, Source, microseconds
 from service.reference import ServedReference
-from service.routes.predict import default_alpha
 from service.runtime import Runtime, runtime_of
 from service.served import Served
 
