@@ -1,7 +1,7 @@
 """Entity tags: what a client has already need not be sent again."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,15 +18,15 @@ def etag_of(parts: Iterable[object]) -> str:
     return f'W/"{digest.hexdigest()}"'
 
 
-def not_modified(request: Request, etag: str) -> Response | None:
-    """304 where the client has the answer of this tag (RFC 9110, section 13.1.2)."""
+def not_modified(request: Request, etag: str, headers: Mapping[str, str]) -> Response | None:
+    """304 with these headers where the client has this tag's answer (RFC 9110, 13.1.2)."""
     header = request.headers.get("if-none-match", "")
     if len(header) > _LONGEST:
         return None
     opaque = etag.removeprefix("W/")
     tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
     if opaque in tags or "*" in tags:
-        return Response(status_code=304, headers=revalidated(etag))
+        return Response(status_code=304, headers=dict(headers))
     return None
 
 

@@ -10,15 +10,16 @@ from pydantic.json_schema import models_json_schema
 from rcmvae.candidates import Strategy
 from rcmvae.input_rows import WIRE_DTYPES
 from service import schemas
-from service.arrow_points import ARROW_STREAM
 from service.candidates_request import DEFAULT_COUNT, DEFAULT_STRATEGY, CandidatePart
 from service.include import JsonFormat, Part
 from service.oip.operations import OIP_OPERATIONS
 from service.operation import BODY_ERRORS, Json, Operation
 from service.points import Source
+from service.routes.channels import KINDS
+from service.routes.thumbnails import MOST_IDS
 from service.sampling_request import COVERAGES, MOST_DRAWS, SAMPLED_CHANNELS
 from service.version import VERSION
-from service.wire.media_types import ARROW, JSON, READ
+from service.wire.media_types import ARROW, JSON, PNG, READ
 
 _REFERENCE = "#/components/schemas/{model}"
 _BYTES: Json = {"schema": {"type": "string", "format": "binary"}}
@@ -38,6 +39,10 @@ _STATUS_TEXT = {
 
 def _query(name: str, schema: Json, description: str) -> Json:
     return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+def _path(name: str, schema: Json) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 _PREDICT_PARAMETERS = (
@@ -71,6 +76,18 @@ _CANDIDATE_PARAMETERS = (
 _MAP_PARAMETERS = (
     _query("sources", {"type": "string"}, f"Of {', '.join(Source)}, with commas; all if none."),
     _query("limit", {"type": "integer", "minimum": 1}, "Most points of each source."),
+)
+_IDS_PARAMETER: Json = {
+    **_query("ids", {"type": "string"}, f"1 to {MOST_IDS} ids of points, with commas."),
+    "required": True,
+}
+_CHANNEL_IMAGE_PARAMETERS = (
+    _path("channel", {"type": "integer", "minimum": 0}),
+    _query("kind", {"enum": list(KINDS), "default": "mean"}, "Of the channel's prior."),
+    _query("seed", {"type": "integer", "minimum": 0, "default": 0}, "Of a sample."),
+)
+_RECONSTRUCT_CHANNELS = _query(
+    "channels", {"type": "integer", "minimum": 1, "default": 1}, "How many of each input's best."
 )
 _KEY_PARAMETER: Json = {
     "name": "Idempotency-Key",
@@ -134,9 +151,55 @@ OPERATIONS = (
         "get",
         "The points of the picture, an Arrow IPC stream.",
         200,
-        ARROW_STREAM,
+        ARROW,
         errors=(422, 503),
         parameters=_MAP_PARAMETERS,
+    ),
+    Operation(
+        "/thumbnails",
+        "get",
+        "The inputs of many points as one PNG.",
+        200,
+        PNG,
+        errors=(404, 422, 503),
+        parameters=(_IDS_PARAMETER,),
+    ),
+    Operation(
+        "/thumbnails/{point_id}",
+        "get",
+        "The input of a point as a PNG.",
+        200,
+        PNG,
+        errors=(404, 422, 503),
+        parameters=(_path("point_id", {"type": "string"}),),
+    ),
+    Operation(
+        "/channels",
+        "get",
+        "What the channels stand for.",
+        200,
+        schemas.ChannelsAnswer,
+        errors=(422, 503),
+    ),
+    Operation(
+        "/channels/{channel}/image",
+        "get",
+        "What a channel decodes to, as a PNG.",
+        200,
+        PNG,
+        errors=(404, 422, 503),
+        parameters=_CHANNEL_IMAGE_PARAMETERS,
+    ),
+    Operation(
+        "/reconstruct",
+        "post",
+        "What the model sees of inputs: their decoding by the best channels.",
+        200,
+        schemas.ReconstructAnswer,
+        schemas.PredictBody,
+        binary_bodies=READ[1:],
+        errors=BODY_ERRORS,
+        parameters=(_RECONSTRUCT_CHANNELS, *_PREDICT_PARAMETERS),
     ),
     Operation(
         "/drift", "get", "Whether the traffic drifts.", 200, schemas.DriftAnswer, errors=(503,)
@@ -186,10 +249,8 @@ def _described(operation: Operation) -> Json:
 
 
 def _operation_id(operation: Operation) -> str:
-    if operation.operation_id:
-        return operation.operation_id
-    noun = operation.path.strip("/").partition("/")[0]
-    return f"{operation.method}_{noun}"
+    words = operation.path.translate(str.maketrans("/-.", "___", "{}")).strip("_")
+    return f"{operation.method}_{words}"
 
 
 def _responses(operation: Operation) -> Json:

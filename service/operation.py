@@ -32,7 +32,6 @@ class Operation:
         parameters: OpenAPI parameter objects.
         problem: model of an error.
         problem_type: media type of an error.
-        operation_id: its name in generated clients; made of method and first noun where empty.
     """
 
     path: str
@@ -48,4 +47,3 @@ class Operation:
     parameters: tuple[Json, ...] = ()
     problem: type[BaseModel] = ProblemDocument
     problem_type: str = MEDIA_TYPE
-    operation_id: str = ""

@@ -270,6 +270,44 @@ class CandidatesAnswer(_Wire):
     candidates: list[Candidate]
 
 
+class ChannelState(_Wire):
+    """One channel: what it stands for, and how much it holds."""
+
+    channel: Annotated[int, Field(ge=0)]
+    usage: Share = Field(description="Share of the training stream.")
+    free: bool = Field(description="Whether no label speaks for it.")
+    label: str | None = Field(description="Which speaks most for it; null where it is free.")
+    evidence: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        description="Labelled samples in it, by label; labels without any are left out."
+    )
+    tau: dict[str, Share] = Field(description="The map from it to the labels.")
+    position: Annotated[list[float], Field(min_length=2, max_length=2)] | None
+    points: Annotated[int, Field(ge=0, description="Reference points in it.")]
+
+
+class ChannelsAnswer(_Wire):
+    """Answer of GET /channels, in the order of the channels."""
+
+    bundle_version: str
+    channels: list[ChannelState]
+
+
+class ChannelDecoding(_Wire):
+    """An input as one channel decodes it."""
+
+    channel: Annotated[int, Field(ge=0)]
+    responsibility: Share
+    values: Row
+    sigma: Row | None = Field(None, description="Standard deviations; under a Gaussian likelihood.")
+
+
+class ReconstructAnswer(_Wire):
+    """Answer of POST /reconstruct: for every input its best channels, the best first."""
+
+    bundle_version: str
+    reconstructions: list[list[ChannelDecoding]]
+
+
 class DriftQuestion(_Wire):
     """One question over all workers that serve the bundle."""
 

@@ -21,7 +21,7 @@ _LENGTH: Json = {
 }
 
 
-def _get(path: str, operation_id: str, summary: str, answer: type[BaseModel]) -> Operation:
+def _get(path: str, summary: str, answer: type[BaseModel]) -> Operation:
     return Operation(
         path,
         "get",
@@ -32,11 +32,10 @@ def _get(path: str, operation_id: str, summary: str, answer: type[BaseModel]) ->
         parameters=_parameters_of(path),
         problem=schemas.InferenceError,
         problem_type=JSON,
-        operation_id=operation_id,
     )
 
 
-def _infer(path: str, operation_id: str) -> Operation:
+def _infer(path: str) -> Operation:
     return Operation(
         path,
         "post",
@@ -50,7 +49,6 @@ def _infer(path: str, operation_id: str) -> Operation:
         parameters=(*_parameters_of(path), _LENGTH),
         problem=schemas.InferenceError,
         problem_type=JSON,
-        operation_id=operation_id,
     )
 
 
@@ -58,19 +56,19 @@ def _parameters_of(path: str) -> tuple[Json, ...]:
     return tuple(_path_parameter(name) for name in ("model", "version") if f"{{{name}}}" in path)
 
 
-def _of_model(prefix: str, suffix: str) -> tuple[Operation, ...]:
+def _of_model(prefix: str) -> tuple[Operation, ...]:
     """The three routes of a model or of one of its versions."""
     return (
-        _get(prefix, f"get_model{suffix}", "Inputs and outputs.", schemas.ModelMetadata),
-        _get(f"{prefix}/ready", f"get_model_ready{suffix}", "It is served.", schemas.ModelReady),
-        _infer(f"{prefix}/infer", f"post_infer{suffix}"),
+        _get(prefix, "Inputs and outputs.", schemas.ModelMetadata),
+        _get(f"{prefix}/ready", "It is served.", schemas.ModelReady),
+        _infer(f"{prefix}/infer"),
     )
 
 
 OIP_OPERATIONS = (
-    _get("/v2", "get_server", "Name and extensions of the server.", schemas.InferenceServer),
-    _get("/v2/health/live", "get_server_live", "The process lives.", schemas.ServerLive),
-    _get("/v2/health/ready", "get_server_ready", "A bundle is served.", schemas.ServerReady),
-    *_of_model(_MODEL, ""),
-    *_of_model(_MODEL + "/versions/{version}", "_version"),
+    _get("/v2", "Name and extensions of the server.", schemas.InferenceServer),
+    _get("/v2/health/live", "The process lives.", schemas.ServerLive),
+    _get("/v2/health/ready", "A bundle is served.", schemas.ServerReady),
+    *_of_model(_MODEL),
+    *_of_model(_MODEL + "/versions/{version}"),
 )

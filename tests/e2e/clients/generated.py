@@ -20,7 +20,7 @@ def main(url: str, rows: str) -> None:
         first = answer.predictions[0]
         entry = _model("FeedbackEntry")(label="circle", prediction_id=first.prediction_id)
         receipt = _call("post_feedback", client, body=_model("FeedbackBody")(items=[entry]))
-        state = _call("get_feedback", client, receipt.items[0].feedback_id)
+        state = _call("get_feedback_feedback_id", client, receipt.items[0].feedback_id)
         refused = _call("post_predict", client, body=_model("PredictBody")(inputs=[[0.5]]))
     print(
         json.dumps(
