@@ -335,9 +335,9 @@ def _teach(
     clock.say(f"posted {len(items)} corrections: these are {NEW_LABEL}")
     _wait(lambda: _bundle(client).bundle_version != old, f"a new bundle ({workspace.watcher_log})")
     clock.say(f"counted them, no gradient step, and swapped to {_bundle(client).bundle_version}")
-    for receipt in receipts.items:
-        # The pointer moves before the store says so.
-        _wait(lambda: _is_applied(client, receipt.feedback_id), f"{receipt.feedback_id} is applied")
+    ids = [receipt.feedback_id for receipt in receipts.items]
+    # The pointer moves before the store says so.
+    _wait(lambda: all(_is_applied(client, name) for name in ids), "the corrections are applied")
     return [_ask(client, group) for group in groups]
 
 
