@@ -25,6 +25,7 @@ from training.data import Dataset
 from training.label_graph import graph_labels
 from training.machine import machine_for, set_up
 from training.objective import batch_usage
+from training.parting import is_to_part, part_labels
 from training.ranks import (
     average_gradients,
     averaged,
@@ -81,7 +82,7 @@ def fit(
             read_checkpoint(checkpoint, state)
         require_same(digest(state), "state at the start")
         tensors = tensors_of(dataset, machine.device, graph=bool(config.objective.graph_label))
-        go_on = partial(_fit_epochs, state, tensors, config, checkpoint, on_epoch)
+        go_on = partial(_fit_epochs, state, tensors, dataset, config, checkpoint, on_epoch)
         while go_on(may_restart=start is None, quiet=quiet or not is_first()):
             start_anew(state, dataset, config)
         state.counts, state.usage = state.counts.cpu(), state.usage.cpu()
@@ -98,6 +99,7 @@ def digest(state: FitState) -> Tensor:
 def _fit_epochs(
     state: FitState,
     tensors: Tensors,
+    dataset: Dataset,
     config: RunConfig,
     checkpoint: Path | None,
     on_epoch: Callable[[FitState], None] | None,
@@ -114,6 +116,8 @@ def _fit_epochs(
         for epoch in bar:
             if may_restart and is_stuck(state, config):
                 return True
+            if may_restart and is_to_part(state, config):
+                part_labels(state, dataset)
             record = _fit_epoch(state, tensors, config, epoch)
             bar.set_postfix(_shown(record), refresh=False)
             age = time.monotonic() - written

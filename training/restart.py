@@ -28,10 +28,15 @@ def merged_labels(counts: Tensor) -> list[int]:
     return [label for label, other in enumerate(owner.tolist()) if seen[label] and label != other]
 
 
+def is_time_to_look(state: FitState, config: RunConfig) -> bool:
+    """Whether the fit is as far as ``fit.restart_at`` says."""
+    return state.epoch == max(1, round(config.fit.restart_at * config.fit.epochs))
+
+
 def is_stuck(state: FitState, config: RunConfig) -> bool:
     """Whether this is the moment to look, a restart is left, and labels share a channel."""
-    now = state.epoch == max(1, round(config.fit.restart_at * config.fit.epochs))
-    return now and state.attempt < config.fit.restarts and bool(merged_labels(state.counts))
+    is_left = state.attempt < config.fit.restarts
+    return is_time_to_look(state, config) and is_left and bool(merged_labels(state.counts))
 
 
 def start_anew(state: FitState, dataset: Dataset, config: RunConfig) -> None:

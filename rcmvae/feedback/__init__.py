@@ -8,7 +8,9 @@ from rcmvae.feedback.record import (
     FeedbackStatus,
     NewFeedback,
     Unlabelled,
+    Waiting,
 )
+from rcmvae.feedback.shown import GivenLabel, PlacedCapture, Span
 from rcmvae.feedback.store import FeedbackStore
 
 __all__ = [
@@ -18,6 +20,10 @@ __all__ = [
     "FeedbackRecord",
     "FeedbackStatus",
     "FeedbackStore",
+    "GivenLabel",
     "NewFeedback",
+    "PlacedCapture",
+    "Span",
     "Unlabelled",
+    "Waiting",
 ]

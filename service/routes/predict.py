@@ -1,7 +1,6 @@
 """POST /predict."""
 
 import secrets
-import time
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -9,12 +8,17 @@ from starlette.responses import Response
 
 from rcmvae.decision import Decision, decide, decide_batch
 from rcmvae.prediction import PredictionBatch
-from service.answer import Header, encode_answer
-from service.body import media_type, read_body
+from service.answer import Answer, Header, encode_records
+from service.answer_columns import columns_of, encode_columns
+from service.body import header, media_type, read_body
 from service.capture import Seen
+from service.include import JsonFormat
 from service.predict_request import PredictRequest, parse_predict
+from service.question import Question
 from service.runtime import Runtime, runtime_of
 from service.served import Served
+from service.wire.accept import negotiate
+from service.wire.media_types import ARROW, WRITTEN
 
 
 async def predict(request: Request) -> Response:
@@ -25,34 +29,47 @@ async def predict(request: Request) -> Response:
         request, limit=settings.max_body_bytes, timeout_seconds=settings.body_timeout_seconds
     )
     served = runtime.bundles.current()
+    written = negotiate(header(request.scope, b"accept"), WRITTEN)
     kind, query, signature = media_type(request), request.query_params, served.manifest.input
     parsed = await runtime.read(
         body, lambda: parse_predict(kind, query, body, signature, settings.max_rows)
     )
-    # Every draw is one more row to decode and to encode.
-    draws = 0 if parsed.sampling is None else parsed.sampling.draws
-    if len(parsed.x) * (1 + draws) <= settings.inline_rows:
-        answer = _answer(runtime, served, parsed)
-    else:
-        answer = await runtime.beside(lambda: _answer(runtime, served, parsed))
-    return Response(answer, media_type="application/json")
+    coverage = parsed.coverage or served.predictor.calibration.coverage
+    question = Question(served, parsed.x, coverage, parsed.sampling)
+    answer = await runtime.batcher.answer(
+        question,
+        lambda batch: _encoded(_answer(runtime, question, parsed, batch), parsed.format, written),
+        within_seconds=settings.timeout_seconds,
+    )
+    return Response(answer, media_type=written)
 
 
-def _answer(runtime: Runtime, served: Served, parsed: PredictRequest) -> bytes:
-    batch, seconds = _timed(served, parsed)
+def _answer(
+    runtime: Runtime, question: Question, parsed: PredictRequest, batch: PredictionBatch
+) -> Answer:
+    """What one request gets for its own rows."""
+    served = question.served
     alpha = parsed.alpha or default_alpha(runtime, served)
     decisions = _decisions(batch, alpha, parsed.fdr)
     ids = _prediction_ids(len(batch))
-    runtime.metrics.answers.observe_batch(batch, decisions, seconds)
-    runtime.drift.add(served, batch)
+    labels = batch.predicted
+    runtime.metrics.answers.count_answers(decisions, labels)
     if runtime.settings.capture:
         now = datetime.now(UTC)
         runtime.captures.add(
             Seen(name, x, served.version, now) for name, x in zip(ids, parsed.x, strict=True)
         )
-    coverage = parsed.coverage or served.predictor.calibration.coverage
-    header = Header(served.version, alpha, coverage, parsed.fdr)
-    return encode_answer(header, batch, decisions, ids, parsed.parts)
+    of_all = Header(served.version, alpha, question.coverage, parsed.fdr)
+    return Answer(of_all, batch, labels, decisions, ids, parsed.parts)
+
+
+def _encoded(answer: Answer, layout: JsonFormat, media_type: str) -> bytes:
+    if media_type == ARROW:
+        # Imported here: a worker that never meets Arrow does without its 27 MB.
+        from service.wire.arrow_out import write_stream  # noqa: PLC0415
+
+        return write_stream(columns_of(answer), answer.header.texts())
+    return encode_columns(answer) if layout is JsonFormat.COLUMNS else encode_records(answer)
 
 
 def _decisions(batch: PredictionBatch, alpha: float, fdr: float | None) -> list[Decision]:
@@ -64,12 +81,6 @@ def _decisions(batch: PredictionBatch, alpha: float, fdr: float | None) -> list[
 def default_alpha(runtime: Runtime, served: Served) -> float:
     """The false-alarm rate of a request that names none."""
     return runtime.settings.alpha or served.predictor.calibration.alpha
-
-
-def _timed(served: Served, parsed: PredictRequest) -> tuple[PredictionBatch, float]:
-    start = time.perf_counter()
-    batch = served.predictor.predict(parsed.x, coverage=parsed.coverage, sampling=parsed.sampling)
-    return batch, time.perf_counter() - start
 
 
 def _prediction_ids(count: int) -> list[str]:
