@@ -7,9 +7,9 @@ channel with evidence s_k the walk stops, with probability s_k / (s_k + c / (1 -
 it dies with probability 1 - g. The ownership o_k is the chance that it stops before it dies (an
 absorbing random walk; Zhu, Ghahramani and Lafferty 2003, with killing).
 
-A channel that lies by itself keeps the walk, which asks it for its evidence at every step, 1 / (1 - g)
-times if nothing stops it. The factor makes up for that: such a channel is owned by s_k / (s_k + c), however
-long the walk stays. docs/decisions/0004-ownership.md and 0019-open-set.md have what was tried.
+A channel that lies by itself keeps the walk, which asks it for its evidence at every step,
+1 / (1 - g) times if nothing stops it. The factor makes up for that: such a channel is owned by
+s_k / (s_k + c). docs/decisions/0004-ownership.md and 0019-open-set.md have what was tried.
 """
 
 import numpy as np

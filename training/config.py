@@ -194,7 +194,7 @@ class ObjectiveConfig:
             in the agreement on labels, and half to none (docs/math.md).
         label_agreement_ramp: shares of the run between which it is ramped in.
         pseudo_label: weight of the second view's confident labels as targets, once ramped in.
-        pseudo_label_ramp: shares of the run between which it is ramped in.
+        pseudo_label_ramp: shares of the run between which it is ramped in; ``auto`` too.
         pseudo_label_threshold: least p(y|x) of the second view that makes a target; ``auto`` too.
         graph_label: weight at the start of labels spread over the nearest inputs as targets
             (training/label_graph.py); the graph is made anew at every start.
