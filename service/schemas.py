@@ -5,10 +5,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rcmvae.bundle.manifest import InputSignature, Lineage
+from rcmvae.bundle.manifest import InputSignature, Lineage, Method
 from rcmvae.calibration import Coverage
 from rcmvae.candidates import Strategy
 from rcmvae.decision import Decision
+from rcmvae.jobs import JobMethod, JobState
 from rcmvae.sampled import SampledChannel
 from service.include import Part
 from service.sampling_request import MOST_DRAWS
@@ -209,6 +210,47 @@ class CandidatesAnswer(_Wire):
     strategy: Strategy
     pool: Annotated[int, Field(ge=0, description="Inputs without a label that were looked at.")]
     candidates: list[Candidate]
+
+
+class PredictionEvent(_Wire):
+    """An input that somebody sent, to any worker, and what the bundle served now says of it."""
+
+    prediction_id: str
+    created: datetime
+    bundle_version: str = Field(description="That says this; another may have answered.")
+    label: str
+    channel: Annotated[int, Field(ge=0)]
+    position: Annotated[list[float], Field(min_length=2, max_length=2)]
+    decision: Decision
+    p_familiar: Share
+    p_owned: Share
+    total: Nats
+    skipped: Annotated[int, Field(ge=0)] = Field(
+        0, description="Inputs between the event before and this one that no event tells of."
+    )
+
+
+class BundleEvent(_Wire):
+    """The bundle that is served now."""
+
+    bundle_version: str
+    parent_version: str | None
+    method: Method
+    labels: list[str]
+
+
+class RetrainEvent(_Wire):
+    """The newest retrain job."""
+
+    job_id: str
+    method: JobMethod
+    state: JobState
+    requested: datetime
+    started: datetime | None
+    finished: datetime | None
+    progress: Share
+    message: str
+    version: str | None
 
 
 class ChannelState(_Wire):
