@@ -11,8 +11,6 @@ from PIL import Image
 from rcmvae.bundle.manifest import InputSignature
 from rcmvae.reference import pack
 
-PNG = "image/png"
-
 _RGB = 3
 
 

@@ -15,7 +15,8 @@ from service.runtime import runtime_of
 from service.sampling_request import digits, parse_seed
 from service.schemas import ChannelsAnswer, ChannelState
 from service.served import Served
-from service.thumbnail import PNG, encode_png
+from service.thumbnail import encode_png
+from service.wire.media_types import PNG
 
 KINDS = ("mean", "sample")
 _LEAST_EVIDENCE = 0.005

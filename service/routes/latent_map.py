@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from rcmvae.decision import decide
 from rcmvae.feedback import FeedbackStore, GivenLabel, Span
-from service.arrow_points import ARROW_STREAM, encode_points
 from service.etag import etag_of, not_modified, revalidated
 from service.latent_map_request import LatentMapRequest, parse_latent_map
 from service.live_points import CapturePoints
@@ -19,6 +18,7 @@ from service.reference import ServedReference
 from service.routes.predict import default_alpha
 from service.runtime import Runtime, runtime_of
 from service.served import Served
+from service.wire.media_types import ARROW
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ async def get_latent_map(request: Request) -> Response:
         return unchanged
     parts = await _parts(runtime, served, wanted, stored)
     body = await runtime.beside(partial(_encoded, served, parts, alpha))
-    return Response(body, media_type=ARROW_STREAM, headers=headers)
+    return Response(body, media_type=ARROW, headers=headers)
 
 
 def _stored(store: FeedbackStore, most: int) -> Stored:
@@ -61,6 +61,9 @@ def _stored(store: FeedbackStore, most: int) -> Stored:
 
 
 def _encoded(served: Served, parts: Sequence[Points], alpha: float) -> bytes:
+    # Imported here: a worker that never meets Arrow does without its 27 MB.
+    from service.arrow_points import encode_points  # noqa: PLC0415
+
     points = Points.concatenate(parts)
     decisions = decide(points.scores["p_familiar"], points.scores["p_owned"], alpha)
     return encode_points(points, decisions, served.version, served.manifest.labels)

@@ -13,9 +13,10 @@ from rcmvae.decoding import Reconstruction
 from rcmvae.errors import InvalidInput
 from service.body import media_type, read_body
 from service.candidates_request import count_of
-from service.predict_request import JSON, parse_predict
+from service.predict_request import parse_predict
 from service.runtime import runtime_of
 from service.served import Served
+from service.wire.media_types import JSON
 
 _CHANNELS = "channels"
 

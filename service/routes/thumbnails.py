@@ -13,7 +13,8 @@ from service.predict_request import refuse_unknown
 from service.problem import quoted, refusal
 from service.runtime import runtime_of
 from service.served import Served
-from service.thumbnail import PNG, encode_png, encode_sprite, is_image, sprite_columns
+from service.thumbnail import encode_png, encode_sprite, is_image, sprite_columns
+from service.wire.media_types import PNG
 
 MOST_IDS = 256
 """In one sprite; a request line of so many ids has some 7 KB."""
