@@ -170,10 +170,11 @@ class PredictColumnsAnswer(_Wire):
 
 
 class FeedbackEntry(_Wire):
-    """One label: with the id of a prediction or with the input, not both."""
+    """One label: with the id of a prediction, of a reference point, or with the input."""
 
     label: Annotated[str, Field(min_length=1, max_length=64)]
     prediction_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = None
+    reference_id: Annotated[str, Field(pattern=r"^r-[0-9]{1,18}$")] | None = None
     input: Row | None = None
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from rcmvae.errors import InvalidInput
 from service.event_feed import Event
 from service.predict_request import refuse_unknown
-from service.problem import quoted
+from service.problem import RequestRefused, quoted
 from service.runtime import Runtime, runtime_of
 
 EVENT_STREAM = "text/event-stream"
@@ -41,9 +42,10 @@ async def get_events(request: Request) -> Response:
 
 
 async def _stream(runtime: Runtime, after: int | None) -> AsyncIterator[ServerSentEvent]:
+    """Events until the end; none where others took the last place meanwhile."""
     loop = asyncio.get_running_loop()
     end = loop.time() + _SHARE * runtime.settings.timeout_seconds
-    with runtime.events.feed.subscribed(after) as subscriber:
+    with suppress(RequestRefused), runtime.events.feed.subscribed(after) as subscriber:
         yield ServerSentEvent(retry=_RETRY_MILLISECONDS)
         while (left := end - loop.time()) > 0:
             try:
