@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from rcmvae.errors import RcmvaeError
 from service.access import Access, Scope, ScopedRoute
 from service.every_request import EveryRequest
+from service.oip.routes import OIP_ROUTES
 from service.problem import on_disconnect, on_http, on_raised
 from service.routes.bundle import get_bundle, get_labels
 from service.routes.candidates import get_candidates
@@ -30,6 +31,7 @@ from service.settings import Settings
 
 ROUTES: tuple[ScopedRoute, ...] = (
     ScopedRoute("/predict", predict, methods=["POST"], needs=Scope.PREDICT),
+    *OIP_ROUTES,
     ScopedRoute("/feedback", post_feedback, methods=["POST"], needs=Scope.FEEDBACK),
     ScopedRoute("/feedback/{feedback_id}", get_feedback, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/labels", get_labels, methods=["GET"], needs=Access.ANY_KEY),

@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     store_url: str = Field(
         "sqlite:///var/feedback.db", description="Feedback store, an SQLAlchemy URL."
     )
+    model_name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$")] = Field(
+        "rcmvae", description="Name of the model in the inference protocol (/v2/models/NAME)."
+    )
     poll_seconds: PositiveFloat = Field(
         2.0, description="How often each worker reads the pointer, in seconds."
     )

@@ -9,8 +9,9 @@ from urllib.parse import urljoin
 import pytest
 
 from service.asgi import ROUTES
-from service.openapi import API_VERSION, OPERATIONS
+from service.openapi import OPERATIONS
 from service.schemas import PredictAnswer
+from service.version import VERSION
 from tests.service.app_client import AppClient
 
 _ROOT = Path(__file__).parents[2]
@@ -96,7 +97,7 @@ def test_answers_fit_their_models(shared_client: AppClient) -> None:
 
 def test_version_is_the_projects() -> None:
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
-    assert project["version"] == API_VERSION
+    assert project["version"] == VERSION
 
 
 def test_operation_ids_are_distinct(shared_client: AppClient) -> None:
