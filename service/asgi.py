@@ -22,7 +22,7 @@ from service.routes.feedback import get_feedback, post_feedback
 from service.routes.health import livez, metrics, readyz
 from service.routes.latent_map import get_latent_map
 from service.routes.page import page, page_asset
-from service.routes.pages import docs, openapi, swagger_script, swagger_style
+from service.routes.pages import docs, docs_script, openapi, swagger_script, swagger_style
 from service.routes.predict import predict
 from service.routes.reconstruct import reconstruct
 from service.routes.thumbnails import get_sprite, get_thumbnail
@@ -52,6 +52,7 @@ ROUTES: tuple[ScopedRoute, ...] = (
     ScopedRoute("/metrics", metrics, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/openapi.json", openapi, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/docs", docs, methods=["GET"], needs=Access.OPEN),
+    ScopedRoute("/docs/start.js", docs_script, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/docs/swagger-ui-bundle.js", swagger_script, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/docs/swagger-ui.css", swagger_style, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/assets/{name}", page_asset, methods=["GET"], needs=Access.OPEN),

@@ -22,6 +22,7 @@ from rcmvae.errors import (
     RcmvaeError,
     StoreUnavailable,
 )
+from service.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -64,6 +65,7 @@ class Problem:
             "detail": self.detail,
             "error": self.detail,
             "errors": self.errors,
+            "request_id": current_request_id.get(),
         }
         body = orjson.dumps(document)
         return Response(body, self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)

@@ -16,7 +16,10 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from rcmvae.provider import CPU, machine_providers
+from service.access.admission import Admission
 from service.access.keyring import Keyring
+from service.access.quota import parse_quota
+from service.access.rate import Rates
 from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
 from service.drift import DriftWatch
@@ -26,6 +29,7 @@ from service.event_source import LOOK_SECONDS, EventSource
 from service.hotswap import BundleWatcher
 from service.inference import Inference
 from service.live_points import LivePoints
+from service.log_form import form_logs
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.orphan import ParentWatch
 from service.repeat import repeat
@@ -61,7 +65,7 @@ class Runtime:
         events: what GET /events tells.
         large_work: one thread for bodies and batches that would block the event loop.
         batcher: runs the questions of all connections together.
-        keys: who may come in; None where no keys are configured.
+        admission: who may come in, and how often.
     """
 
     settings: Settings
@@ -74,7 +78,7 @@ class Runtime:
     events: EventSource
     large_work: ThreadPoolExecutor
     batcher: MicroBatcher
-    keys: Keyring | None
+    admission: Admission
 
     async def beside(self, work: Callable[[], _Result]) -> _Result:
         """Do large work in the one thread for it; what comes meanwhile waits its turn."""
@@ -86,8 +90,8 @@ class Runtime:
 
     async def refresh_keys(self) -> None:
         """Take keys that were added or removed, without blocking the event loop."""
-        if self.keys is not None:
-            await asyncio.to_thread(self.keys.refresh)
+        if self.admission.keys is not None:
+            await asyncio.to_thread(self.admission.keys.refresh)
 
     async def read(self, body: bytes, parse: Callable[[], _Result]) -> _Result:
         """Parse a body, beside the event loop if it is large."""
@@ -107,6 +111,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
     Raises:
         ProviderUnavailable: CUDA is required, and this machine has none.
     """
+    form_logs(settings.log_form)
     with TemporaryDirectory(prefix="rcmvae-metrics-") as own:
         runtime = await asyncio.to_thread(_build, settings, Path(own))
         _calm_garbage_collector()
@@ -169,7 +174,6 @@ def _build(settings: Settings, own: Path) -> Runtime:
         alpha=lambda served: settings.alpha or served.predictor.calibration.alpha,
         drift=partial(drift_answer, settings, metrics, drift),
     )
-    keys = None if settings.keys_file is None else Keyring(settings.keys_file)
     return Runtime(
         settings=settings,
         metrics=metrics,
@@ -181,8 +185,15 @@ def _build(settings: Settings, own: Path) -> Runtime:
         events=events,
         large_work=thread,
         batcher=batcher,
-        keys=keys,
+        admission=_admission(settings),
     )
+
+
+def _admission(settings: Settings) -> Admission:
+    keys = None if settings.keys_file is None else Keyring(settings.keys_file)
+    requests = parse_quota("requests", settings.rate_requests)
+    rows = parse_quota("rows", settings.rate_rows)
+    return Admission(keys, Rates(requests, rows), public_without_keys=settings.public_without_keys)
 
 
 def _metrics(settings: Settings, own: Path) -> Metrics:

@@ -12,7 +12,7 @@ from rcmvae.decision import Decision
 from rcmvae.jobs import JobMethod, JobState
 from rcmvae.sampled import SampledChannel
 from service.include import JsonFormat, Part
-from service.sampling_request import MOST_DRAWS
+from service.sampling_request import MOST_DRAWS, MOST_SEED
 from service.worker_drift import Question
 
 Row = Annotated[
@@ -50,7 +50,9 @@ class PredictBody(_Wire):
     samples: Annotated[int, Field(ge=2, le=MOST_DRAWS)] | None = Field(
         None, description="Draws of the sampled uncertainty; without it there is none."
     )
-    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="Of the draws; 0 if none.")
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] | None = Field(
+        None, description="Of the draws; 0 if none."
+    )
     sample_channel: SampledChannel | None = Field(
         None, description="Draws from the best channel, or from one drawn each time; best if none."
     )
@@ -401,3 +403,4 @@ class ProblemDocument(_Wire):
     detail: str
     error: str
     errors: list[FieldFault]
+    request_id: str

@@ -3,10 +3,18 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rcmvae.drift import RUN_LENGTH
+from service.access.quota import parse_quota
+from service.log_form import LogForm
+
+
+def _is_quota(notation: str) -> str:
+    parse_quota("units", notation)
+    return notation
+
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -91,6 +99,13 @@ class Settings(BaseSettings):
     keys_file: Path | None = Field(
         None, description="File of the API keys; without it loopback is open, and nothing else."
     )
+    rate_requests: Annotated[str, AfterValidator(_is_quota)] | None = Field(
+        None,
+        description="Requests of one key or address, as 600/minute; each worker counts its own.",
+    )
+    rate_rows: Annotated[str, AfterValidator(_is_quota)] | None = Field(
+        None, description="The same for inputs, draws and feedback items, as 100000/minute."
+    )
     public_without_keys: bool = Field(
         False, description="Without keys, answer everybody on any address; for trusted networks."
     )
@@ -103,6 +118,9 @@ class Settings(BaseSettings):
         False, description="Record OpenTelemetry spans; roughly doubles the cost of a request."
     )
     access_log: bool = Field(False, description="Log a line for every request.")
+    log_form: LogForm = Field(
+        LogForm.AUTO, description="Log lines as json or text; auto is text at a terminal."
+    )
 
 
 def environment_name(field: str) -> str:

@@ -29,6 +29,8 @@ async def predict(request: Request) -> Response:
     parsed = await runtime.read(
         body, lambda: parse_predict(kind, query, body, signature, settings.max_rows)
     )
+    draws = 0 if parsed.sampling is None else parsed.sampling.draws
+    runtime.admission.charge_rows(request, len(parsed.x) * (1 + draws))
     coverage = parsed.coverage or served.predictor.calibration.coverage
     question = Question(served, parsed.x, coverage, parsed.sampling)
 

@@ -15,7 +15,13 @@ from service.version import VERSION
 from tests.service.app_client import AppClient
 
 _ROOT = Path(__file__).parents[2]
-_DOCS = {"/docs", "/openapi.json", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"}
+_DOCS = {
+    "/docs",
+    "/docs/start.js",
+    "/openapi.json",
+    "/docs/swagger-ui-bundle.js",
+    "/docs/swagger-ui.css",
+}
 _PAGES = {"/", "/assets/{name}"} | _DOCS
 
 
