@@ -17,6 +17,7 @@ from service.routes.bundle import get_bundle, get_labels
 from service.routes.candidates import get_candidates
 from service.routes.channels import get_channel_image, get_channels
 from service.routes.drift import get_drift
+from service.routes.events import get_events
 from service.routes.feedback import get_feedback, post_feedback
 from service.routes.health import livez, metrics, readyz
 from service.routes.latent_map import get_latent_map
@@ -44,6 +45,7 @@ ROUTES: tuple[ScopedRoute, ...] = (
         "/channels/{channel}/image", get_channel_image, methods=["GET"], needs=Scope.PREDICT
     ),
     ScopedRoute("/reconstruct", reconstruct, methods=["POST"], needs=Scope.PREDICT),
+    ScopedRoute("/events", get_events, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/drift", get_drift, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/livez", livez, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/readyz", readyz, methods=["GET"], needs=Access.OPEN),

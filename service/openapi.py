@@ -16,6 +16,7 @@ from service.oip.operations import OIP_OPERATIONS
 from service.operation import BODY_ERRORS, Json, Operation
 from service.points import Source
 from service.routes.channels import KINDS
+from service.routes.events import EVENT_STREAM
 from service.routes.thumbnails import MOST_IDS
 from service.sampling_request import COVERAGES, MOST_DRAWS, MOST_SEED, SAMPLED_CHANNELS
 from service.version import VERSION
@@ -93,6 +94,12 @@ _CHANNEL_IMAGE_PARAMETERS = (
 _RECONSTRUCT_CHANNELS = _query(
     "channels", {"type": "integer", "minimum": 1, "default": 1}, "How many of each input's best."
 )
+_LAST_EVENT_PARAMETER: Json = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    "description": "The id of the last event that came; browsers send it by themselves.",
+}
 _KEY_PARAMETER: Json = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -204,6 +211,15 @@ OPERATIONS = (
         binary_bodies=READ[1:],
         errors=BODY_ERRORS,
         parameters=(_RECONSTRUCT_CHANNELS, *_PREDICT_PARAMETERS),
+    ),
+    Operation(
+        "/events",
+        "get",
+        "Predictions, bundles, retrain jobs and drift as they come: server-sent events.",
+        200,
+        EVENT_STREAM,
+        errors=(422, 503),
+        parameters=(_LAST_EVENT_PARAMETER,),
     ),
     Operation(
         "/drift", "get", "Whether the traffic drifts.", 200, schemas.DriftAnswer, errors=(503,)

@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     map_points: PositiveInt = Field(
         100_000, description="Most points of each source in one GET /latent-map."
     )
+    event_streams: PositiveInt = Field(
+        32, description="Most streams of GET /events at once at each worker."
+    )
     drift_run_length: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
         RUN_LENGTH,
         description="Drift: inputs for one false alarm of a question on average, at least.",
