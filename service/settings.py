@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         "on a GPU all do.",
     )
     batch_rows: PositiveInt = Field(
-        128, description="Up to so many inputs of larger requests run together in the thread."
+        128, description="Most inputs in one run in the thread; larger requests take several."
     )
     queue_rows: PositiveInt = Field(
         8192, description="Inputs and draws that may wait for a run before requests are refused."
