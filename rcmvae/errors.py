@@ -14,6 +14,7 @@ RcmvaeError
 |   |-- FeedbackNotFound      no feedback with this id
 |   |-- PredictionNotFound    no captured prediction with this id
 |   |-- IdempotencyConflict   the key was used before with another body
+|   |-- IdempotencyInFlight   the key's first use has not ended
 |   |-- ClaimLost             a lease expired and another worker took the items
 |   `-- StoreUnavailable      the database does not answer or refuses to write
 |-- ProviderUnavailable       the execution provider asked for is not on this machine
@@ -103,6 +104,10 @@ class PredictionNotFound(FeedbackError):
 
 class IdempotencyConflict(FeedbackError):
     """The idempotency key was used before with another body."""
+
+
+class IdempotencyInFlight(FeedbackError):
+    """The first use of the idempotency key has not ended; the same request may come again."""
 
 
 class ClaimLost(FeedbackError):

@@ -1,20 +1,28 @@
 """Corrections from people: what they are, and the store that never loses one."""
 
 from rcmvae.feedback.record import (
+    ANONYMOUS,
     Capture,
     Claim,
     FeedbackCounts,
+    FeedbackEvent,
+    FeedbackFilter,
+    FeedbackPage,
     FeedbackRecord,
-    FeedbackStatus,
     NewFeedback,
     Unlabelled,
 )
+from rcmvae.feedback.status import FeedbackStatus
 from rcmvae.feedback.store import FeedbackStore
 
 __all__ = [
+    "ANONYMOUS",
     "Capture",
     "Claim",
     "FeedbackCounts",
+    "FeedbackEvent",
+    "FeedbackFilter",
+    "FeedbackPage",
     "FeedbackRecord",
     "FeedbackStatus",
     "FeedbackStore",
