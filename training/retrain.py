@@ -42,7 +42,7 @@ MOST_REFUSALS = 40
 """Refusals of one job after which a refused part is not parted again: a flood must not stall it."""
 
 RetrainMethod = Literal["relabel", "refit"]
-Maker = Callable[[Bundle, Sequence[Correction]], BundleDraft]
+Maker = Callable[[Bundle, Sequence[Correction], Sequence[str]], BundleDraft]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class RetrainResult:
         version: the bundle that is current now.
         parent: the bundle that the first promoted one came from; None where none was.
         applied: ids that a bundle now holds.
+        withdrawn: ids that it no longer holds: taken back, or replaced by newer corrections.
         rejected: ids that no bundle will hold, with the reason.
         queued: ids that wait for a refit: their label is new and found no free channel.
         gates: what the gate saw of each promoted bundle, in order.
@@ -62,6 +63,7 @@ class RetrainResult:
     version: str
     parent: str | None
     applied: tuple[str, ...]
+    withdrawn: tuple[str, ...]
     rejected: tuple[tuple[str, str], ...]
     queued: tuple[str, ...]
     gates: tuple[GateResult, ...]
@@ -92,6 +94,7 @@ class _Tally:
     """What a job has done so far."""
 
     applied: list[str]
+    withdrawn: list[str]
     rejected: list[tuple[str, str]]
     queued: list[str]
     gates: list[GateResult]
@@ -122,7 +125,7 @@ def retrain(
         BundleConflict: other publishers won the race too often; the feedback is queued again.
     """
     started = time.perf_counter()
-    tally, homeless = _Tally([], [], [], []), set[str]()
+    tally, homeless = _Tally([], [], [], [], []), set[str]()
     before: str | None = None
     # Every round settles what it claims, but for labels that the next round leaves where they are.
     while claim := store.claim(
@@ -141,6 +144,7 @@ def _result(models: Path, before: str, tally: _Tally, seconds: float) -> Retrain
         version=read_pointer(models) or before,
         parent=tally.parent,
         applied=tuple(tally.applied),
+        withdrawn=tuple(tally.withdrawn),
         rejected=tuple(tally.rejected),
         queued=tuple(tally.queued),
         gates=tuple(tally.gates),
@@ -171,14 +175,21 @@ def _maker(job: Job) -> Maker:
     # torch is only loaded where it is needed: a relabel has to take seconds.
     from training.refit import refit  # noqa: PLC0415
 
-    def refit_all(parent: Bundle, corrections: Sequence[Correction]) -> BundleDraft:
-        earlier = [correction_of(record) for record in job.store.applied()]
+    def refit_all(
+        parent: Bundle, corrections: Sequence[Correction], gone: Sequence[str]
+    ) -> BundleDraft:
+        applied = (record for record in job.store.applied() if record.feedback_id not in gone)
+        earlier = [correction_of(record) for record in applied]
         return refit(parent, [*earlier, *corrections], on_epoch=lambda _: job.renew())
 
     return refit_all
 
 
 def _apply(job: Job, tally: _Tally) -> frozenset[str]:
+    leaving = _leaving(job.claim)
+    if job.method == "relabel":
+        _subtract(job, leaving, tally)
+        leaving = []
     parent = load_current(job.models)
     fresh = _without_present(job, parent, tally)
     refusals = _refusals(fresh, parent.manifest.input)
@@ -188,8 +199,42 @@ def _apply(job: Job, tally: _Tally) -> frozenset[str]:
     waiting = [correction_of(r) for r in fresh if r.feedback_id not in refusals]
     homeless = _homeless(job, parent, waiting)
     tally.queued.extend(c.feedback_id for c in waiting if c.label in homeless)
-    _settle(job, [c for c in waiting if c.label not in homeless], tally)
+    _settle(job, [c for c in waiting if c.label not in homeless], leaving, tally)
     return homeless
+
+
+def _leaving(claim: Claim) -> list[str]:
+    """What has to go whatever is added: taken back, or replaced by what a bundle holds already."""
+    replaced = {old for record in claim.records for old in claim.replaced_by(record.feedback_id)}
+    return [r.feedback_id for r in claim.subtract if r.feedback_id not in replaced]
+
+
+def _replaced(job: Job, ids: Sequence[str]) -> list[str]:
+    return [old for feedback_id in ids for old in job.claim.replaced_by(feedback_id)]
+
+
+def _subtract(job: Job, leaving: Sequence[str], tally: _Tally) -> None:
+    """Take corrections out of the label map; those without which the gate refuses it stay."""
+    if not leaving:
+        return
+    parent = load_current(job.models)
+    held = set(read_label_map(parent).ids).intersection(leaving)
+    try:
+        promoted = _promote(job, parent, [], leaving) if held else None
+    except GateRefused as error:
+        if len(leaving) == 1:
+            job.store.keep(job.claim.token, leaving, f"could not be taken back: gate: {error}")
+            logger.warning("the gate refused a bundle without %s: it stays", leaving[0])
+            return
+        for part in (leaving[: len(leaving) // 2], leaving[len(leaving) // 2 :]):
+            _subtract(job, part, tally)
+        return
+    version = promoted.version if promoted else parent.version
+    job.store.mark_applied(job.claim.token, [], version, leaving)
+    tally.withdrawn.extend(leaving)
+    if promoted:
+        tally.gates.append(promoted.seen)
+        tally.parent = tally.parent or promoted.parent
 
 
 def _without_present(job: Job, parent: Bundle, tally: _Tally) -> list[FeedbackRecord]:
@@ -197,8 +242,11 @@ def _without_present(job: Job, parent: Bundle, tally: _Tally) -> list[FeedbackRe
     present = set(read_label_map(parent).ids)
     done = [r.feedback_id for r in job.claim.records if r.feedback_id in present]
     if done:
-        job.store.mark_applied(job.claim.token, done, parent.version)
+        # What they replace went with the same promotion.
+        gone = [i for i in _replaced(job, done) if i not in present]
+        job.store.mark_applied(job.claim.token, done, parent.version, gone)
         tally.applied.extend(done)
+        tally.withdrawn.extend(gone)
     return [record for record in job.claim.records if record.feedback_id not in present]
 
 
@@ -212,13 +260,21 @@ def _homeless(job: Job, parent: Bundle, waiting: Sequence[Correction]) -> frozen
     return homeless
 
 
-def _settle(job: Job, waiting: Sequence[Correction], tally: _Tally) -> None:
-    """Promote a bundle with the corrections; where the gate refuses them together, in parts."""
-    if not waiting:
+def _settle(job: Job, waiting: Sequence[Correction], leaving: Sequence[str], tally: _Tally) -> None:
+    """Promote a bundle with the corrections; where the gate refuses them together, in parts.
+
+    Args:
+        job: see there.
+        waiting: to be added; what they replace goes with them.
+        leaving: to be taken out besides.
+        tally: of what was done.
+    """
+    if not waiting and not leaving:
         return
     ids = [correction.feedback_id for correction in waiting]
+    gone = [*leaving, *_replaced(job, ids)]
     try:
-        promoted = _promote(job, load_current(job.models), waiting)
+        promoted = _promote(job, load_current(job.models), waiting, gone)
     except GateRefused as error:
         if job.method == "refit":
             raise
@@ -230,10 +286,11 @@ def _settle(job: Job, waiting: Sequence[Correction], tally: _Tally) -> None:
             return
         logger.warning("the gate refused %d corrections together: in parts", len(waiting))
         for part in _parts(waiting):
-            _settle(job, part, tally)
+            _settle(job, part, [], tally)
         return
-    job.store.mark_applied(job.claim.token, ids, promoted.version)
+    job.store.mark_applied(job.claim.token, ids, promoted.version, gone)
     tally.applied.extend(ids)
+    tally.withdrawn.extend(gone)
     tally.gates.append(promoted.seen)
     tally.parent = tally.parent or promoted.parent
 
@@ -254,14 +311,16 @@ class _Promoted:
     seen: GateResult
 
 
-def _promote(job: Job, parent: Bundle, corrections: Sequence[Correction]) -> _Promoted:
+def _promote(
+    job: Job, parent: Bundle, corrections: Sequence[Correction], gone: Sequence[str]
+) -> _Promoted:
     """Make, gate and promote a candidate, again from the new parent where the pointer moved.
 
     The claim is renewed right before: a job that lost it promotes nothing.
     """
     make = _maker(job)
     for attempt in range(1, ATTEMPTS + 1):
-        candidate = stage_bundle(job.models, make(parent, corrections))
+        candidate = stage_bundle(job.models, make(parent, corrections, gone))
         seen = require_gate(parent, candidate, job.gate)
         job.renew()
         try:
@@ -278,19 +337,9 @@ def _promote(job: Job, parent: Bundle, corrections: Sequence[Correction]) -> _Pr
 
 
 def _refusals(records: Sequence[FeedbackRecord], signature: InputSignature) -> dict[str, str]:
-    """Why some corrections will never be applied, by id.
-
-    Of several corrections of one input the last one holds: a person who posts again means it.
-    """
-    last = {record.input_sha256: record.feedback_id for record in records}
-    reasons: dict[str, str] = {}
-    for record in records:
-        misfit = _misfit(record, signature)
-        if misfit is not None:
-            reasons[record.feedback_id] = misfit
-        elif last[record.input_sha256] != record.feedback_id:
-            reasons[record.feedback_id] = f"superseded by {last[record.input_sha256]}"
-    return reasons
+    """Why some corrections will never be applied, by id."""
+    reasons = ((record.feedback_id, _misfit(record, signature)) for record in records)
+    return {feedback_id: reason for feedback_id, reason in reasons if reason is not None}
 
 
 def _misfit(record: FeedbackRecord, signature: InputSignature) -> str | None:
