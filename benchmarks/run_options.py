@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from benchmarks.result import add_options
-from training.config import RunConfig, load_config, to_json
+from training.config import RunConfig, to_json
+from training.config_file import load_config
 from training.data import SHIPPED
 
 

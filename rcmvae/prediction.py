@@ -54,6 +54,33 @@ class PredictionBatch:
         """The most probable label of every input."""
         return [self.labels[i] for i in self.probabilities.argmax(axis=1)]
 
+    def rows(self, start: int, end: int) -> "PredictionBatch":
+        """The answers for inputs ``start`` to ``end``, the latter excluded; views, no copies.
+
+        Sampled uncertainty is not taken along: draws are made for a batch as a whole.
+        """
+        parts = self.uncertainty
+        noise = self.observation_noise
+        return PredictionBatch(
+            labels=self.labels,
+            probabilities=self.probabilities[start:end],
+            responsibilities=self.responsibilities[start:end],
+            channel=self.channel[start:end],
+            position=self.position[start:end],
+            uncertainty=Uncertainty(
+                parts.total[start:end],
+                parts.aleatoric[start:end],
+                parts.channel_ambiguity[start:end],
+                parts.label_map_ignorance[start:end],
+            ),
+            score_names=self.score_names,
+            scores=self.scores[start:end],
+            p_familiar=self.p_familiar[start:end],
+            p_owned=self.p_owned[start:end],
+            label_p_values=self.label_p_values[start:end],
+            observation_noise=None if noise is None else noise[start:end],
+        )
+
     @classmethod
     def concatenate(cls, parts: Sequence["PredictionBatch"]) -> "PredictionBatch":
         """Join batches that answer the same questions, of which there is at least one."""

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import ModelProto, numpy_helper
 
+from rcmvae.bundle.manifest import SCORES
+from rcmvae.errors import BundleDamaged
 from rcmvae.graph_text import with_constants
 from rcmvae.ood import (
     FUSED_NAMES,
@@ -23,6 +26,8 @@ from rcmvae.ood import (
 from rcmvae.scaling import CENTRE, HIGHEST, LOWEST, WIDTH, Scaling
 
 Likelihood = Literal["bernoulli", "gaussian"]
+
+_ANCHOR, _PLANE = "position_anchor", "position_plane"
 
 _AS_IT_IS = """
     flat_x = Reshape (x, flat)
@@ -186,6 +191,19 @@ class Placement:
     plane: NDArray[np.floating]
 
 
+def read_placement(scores: bytes) -> Placement:
+    """The placement that a verified `scores.onnx` holds.
+
+    Raises:
+        BundleDamaged: it holds none.
+    """
+    constants = {each.name: each for each in onnx.load_from_string(scores).graph.initializer}
+    missing = {_ANCHOR, _PLANE} - constants.keys()
+    if missing:
+        raise BundleDamaged("graph", SCORES, f"{min(missing)}: expected a constant, found none")
+    return Placement(*(numpy_helper.to_array(constants[name]) for name in (_ANCHOR, _PLANE)))
+
+
 def scores_graph(
     shape: Sequence[int],
     features: FeatureDensity,
@@ -238,8 +256,8 @@ def scores_graph(
         **_fused_constants(fused),
         "kl_half": np.full((latent_dim, 1), 0.5),
         "kl_start": np.full(1, -0.5 * latent_dim),
-        "position_anchor": placement.anchor,
-        "position_plane": placement.plane,
+        _ANCHOR: placement.anchor,
+        _PLANE: placement.plane,
     }
     if prior is not None and not prior.is_standard:
         constants |= {

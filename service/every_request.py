@@ -44,7 +44,9 @@ class EveryRequest:
                 _log.exception("%s %s failed", scope["method"], _route(scope))
             if status:  # too late for another answer: the server must cut the connection
                 raise
-            await problem_of(error).response()(scope, receive, send_noting_status)
+            problem = problem_of(error)
+            scope["app"].state.runtime.metrics.rejections.labels(problem.kind).inc()
+            await problem.response()(scope, receive, send_noting_status)
         finally:
             _count(scope, status, time.perf_counter() - start)
 
@@ -62,10 +64,7 @@ class EveryRequest:
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:
-    measured = scope["app"].state.runtime.metrics
-    route = _route(scope)
-    measured.requests.labels(route, str(status)).inc()
-    measured.request_duration.labels(route).observe(seconds)
+    scope["app"].state.runtime.metrics.requests.count(_route(scope), status, seconds)
 
 
 def _route(scope: Scope) -> str:

@@ -104,11 +104,16 @@ def problem_of(error: Exception) -> Problem:
     return _INTERNAL
 
 
-async def on_raised(_: Request, error: Exception) -> Response:
+async def on_raised(request: Request, error: Exception) -> Response:
     """Starlette's handler of errors raised on purpose."""
     problem = problem_of(error)
     if problem.status >= 500:
         _log.warning("%s: %s", problem.kind, error)
+    return _counted(request, problem)
+
+
+def _counted(request: Request, problem: Problem) -> Response:
+    request.app.state.runtime.metrics.rejections.labels(problem.kind).inc()
     return problem.response()
 
 
@@ -118,22 +123,25 @@ async def on_http(request: Request, error: Exception) -> Response:
         raise error
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = (error.headers or {}).get("Allow", "")
-        return _routing(error, "method-not-allowed", "method", allowed, request.method)
-    path = quoted(request.url.path)
-    return _routing(error, "not-found", "path", "a route of /openapi.json", path)
+        problem = _routing(error, "method-not-allowed", "method", allowed, request.method)
+    else:
+        path = quoted(request.url.path)
+        problem = _routing(error, "not-found", "path", "a route of /openapi.json", path)
+    return _counted(request, problem)
 
 
 def _routing(
     error: HTTPException, kind: str, field_name: str, expected: str, actual: str
-) -> Response:
+) -> Problem:
     fault = FieldError(field_name, expected, actual)
     detail = f"{field_name}: expected {expected}, got {actual}"
-    return Problem(error.status_code, kind, detail, (fault,), error.headers or {}).response()
+    return Problem(error.status_code, kind, detail, (fault,), error.headers or {})
 
 
-async def on_disconnect(_request: Request, _error: Exception) -> Response:
+async def on_disconnect(request: Request, _error: Exception) -> Response:
     """The client left before its body was complete: nobody reads this answer."""
-    return Problem(400, "client-disconnected", "the client closed the connection").response()
+    left = Problem(400, "client-disconnected", "the client closed the connection")
+    return _counted(request, left)
 
 
 _INTERNAL = Problem(500, "internal", "an unexpected error has occurred; the server log has it")

@@ -38,7 +38,15 @@ class Settings(BaseSettings):
     )
     max_rows: PositiveInt = Field(4096, description="Most inputs or feedback items in one request.")
     inline_rows: Annotated[int, Field(ge=0)] = Field(
-        16, description="Up to so many inputs run on the event loop, more in a thread."
+        16,
+        description="Up to so many inputs run together on the event loop, more in a thread; "
+        "on a GPU all do.",
+    )
+    batch_rows: PositiveInt = Field(
+        128, description="Up to so many inputs of larger requests run together in the thread."
+    )
+    queue_rows: PositiveInt = Field(
+        8192, description="Inputs and draws that may wait for a run before requests are refused."
     )
     require_cuda: bool = Field(False, description="Refuse to start without a CUDA provider.")
     threads: PositiveInt = Field(1, description="ONNX Runtime threads of each worker.")
@@ -70,6 +78,12 @@ class Settings(BaseSettings):
     )
     drift_window: PositiveInt = Field(
         10_000, description="Drift: for so many inputs of a worker an alarm counts as drift."
+    )
+    keys_file: Path | None = Field(
+        None, description="File of the API keys; without it loopback is open, and nothing else."
+    )
+    public_without_keys: bool = Field(
+        False, description="Without keys, answer everybody on any address; for trusted networks."
     )
     metrics_dir: Path | None = Field(
         None,

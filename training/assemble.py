@@ -2,14 +2,13 @@
 
 import time
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from rcmvae.bundle import BundleDraft, InputSignature, Lineage, write_tensors
+from rcmvae.bundle import BundleDraft, InputSignature, Lineage
 from rcmvae.bundle.manifest import (
     CHANNELS,
     DECODER,
@@ -28,10 +27,9 @@ from training.affinity import channel_affinity
 from training.augment import views
 from training.calibrate import fit_density, fit_temperature
 from training.config import RunConfig, to_json
-from training.data import NO_LABEL, Dataset, Examples
+from training.data import Dataset, Examples
 from training.draft import (
     Foundation,
-    thumbnails,
     write_channels,
     write_draft,
     write_golden,
@@ -40,15 +38,21 @@ from training.encode import Encoded, encode, run_served, session_of
 from training.export import export_decoder, export_encoder, measure_parity, require_parity
 from training.model.network import RcmVae
 from training.picture import draw_picture
+from training.reference import write_reference_points
 from training.resemblance import channel_resemblance
 
-REFERENCE_POINTS = 2000
 PARITY_INPUTS = 512
 DENSITY_INPUTS = 20_000
 
 
 def assemble(
-    network: RcmVae, dataset: Dataset, config: RunConfig, lineage: Lineage, ids: tuple[str, ...]
+    network: RcmVae,
+    dataset: Dataset,
+    config: RunConfig,
+    lineage: Lineage,
+    ids: tuple[str, ...],
+    *,
+    before: Placement | None = None,
 ) -> BundleDraft:
     """Export a fitted network and build everything that serving needs on top of it.
 
@@ -58,6 +62,7 @@ def assemble(
         config: of the run.
         lineage: where the bundle comes from.
         ids: of the labelled examples, in their order.
+        before: the picture of the parent, to lie alike with.
 
     Raises:
         ParityError: ONNX and torch differ by more than ``config.calibration.parity``.
@@ -70,12 +75,13 @@ def assemble(
     require_parity(parity, config.calibration.parity)
     stream = encode(session_of(encoder), dataset.unlabelled[:DENSITY_INPUTS])
     label_map = build_label_map(network, dataset, config, ids, stream)
-    graphs = _fit_graphs(encoder, decoder, stream, dataset, config, label_map, prior_of(network))
+    graphs = _fit_graphs(
+        encoder, decoder, stream, dataset, config, label_map, prior_of(network), before
+    )
     temperature = _temperature(graphs.encoder, dataset.density, label_map)
+    signature = InputSignature(shape=dataset.shape, low=low, high=high, features=dataset.features)
     foundation = Foundation(
-        signature=InputSignature(
-            shape=dataset.shape, low=low, high=high, features=dataset.features
-        ),
+        signature=signature,
         num_channels=network.num_channels,
         latent_dim=config.model.latent_dim,
         configuration=to_json(config),
@@ -85,7 +91,9 @@ def assemble(
             SCORES: graphs.scores,
             CHANNELS: write_channels(channel_affinity(stream), label_map.resemblance),
             GOLDEN: write_golden(dataset.density, dataset.calibration),
-            LATENT_MAP: _reference_points(graphs, dataset),
+            LATENT_MAP: write_reference_points(
+                graphs, dataset, signature, config.picture.reference_points
+            ),
             WEIGHTS: write_weights(network),
         },
         temperature=temperature,
@@ -168,12 +176,13 @@ def _fit_graphs(
     config: RunConfig,
     label_map: LabelMap,
     prior: LatentPrior,
+    before: Placement | None,
 ) -> Graphs:
     """Fit the densities and write `scores.onnx`, first with an open fused density, then fitted."""
     count = label_map.num_channels
     features = fit_density(stream.features, stream.channel, count, FEATURE_AXES)
     texture = fit_density(stream.texture, stream.channel, count, stream.texture.shape[1])
-    picture = draw_picture(stream, features.means, prior.mean)
+    picture = draw_picture(stream, features.means, prior.mean, before)
     # The scores do not depend on the label map: any ownership will do.
     tau = tau_graph(label_map, 1.0, np.zeros(count)).SerializeToString()
 
@@ -193,32 +202,3 @@ def _fit_graphs(
     unfitted = with_fused(FusedDensity.open())
     (scores,) = run_served(unfitted, ("scores",), dataset.density.x)
     return with_fused(fit_fused_density(scores))
-
-
-def _reference_points(graphs: Graphs, dataset: Dataset) -> bytes:
-    """`latent_map.safetensors`: a sample of the training stream, the labelled ones among it."""
-    index = _reference_index(dataset)
-    x = dataset.unlabelled[index]
-    outputs = ("logits", "channel", "fused", "position")
-    answers = run_served(graphs, outputs, x)
-    arrays: dict[str, NDArray[Any]] = dict(zip(outputs, answers, strict=True))
-    arrays["label"] = _labels_of(dataset)[index]
-    arrays["thumbnail"] = thumbnails(dataset.scaled(x))
-    return write_tensors(arrays)
-
-
-def _reference_index(dataset: Dataset) -> NDArray[np.int64]:
-    count = len(dataset.unlabelled)
-    if count <= REFERENCE_POINTS:
-        return np.arange(count)
-    drawn = np.random.default_rng(0).permutation(count)[:REFERENCE_POINTS]
-    labelled = np.flatnonzero(_labels_of(dataset) != NO_LABEL)
-    return np.union1d(drawn, labelled)
-
-
-def _labels_of(dataset: Dataset) -> NDArray[np.int64]:
-    """Label of every unlabelled input of the split, NO_LABEL for all but the labelled ones."""
-    labels = np.full(len(dataset.unlabelled), NO_LABEL, dtype=np.int64)
-    place = np.searchsorted(dataset.split.unlabelled, dataset.split.labelled)
-    labels[place] = dataset.labelled.y[: len(place)]
-    return labels

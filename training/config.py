@@ -1,109 +1,31 @@
-"""The configuration of one run: a tree of frozen dataclasses, a TOML file, and flags on top."""
+"""The configuration of one run: a tree of frozen dataclasses, checked as a whole."""
 
 import math
-import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    PlainSerializer,
-    TypeAdapter,
-    ValidationError,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from rcmvae.errors import InvalidInput
+from training.setting import (
+    AUTO,
+    AUTO_RAMP,
+    AutoCount,
+    AutoCountOrZero,
+    AutoPositive,
+    AutoRamp,
+    AutoShare,
+    AutoWeight,
+    Count,
+    CountOrZero,
+    OpenShare,
+    Positive,
+    Seed,
+    Share,
+    Weight,
+)
 
 _FORBID_EXTRA = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
-# The loop derives a 64-bit seed of every epoch from it.
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-OpenShare = Annotated[float, Field(gt=0.0, lt=1.0)]
-
-AUTO: Final = -1
-"""In a number's place: what suits the data, by training/recipe.py. In TOML and flags: `auto`."""
-
-
-AUTO_RAMP: Final = (float(AUTO), float(AUTO))
-"""The same in a ramp's place."""
-
-
-def is_auto(value: object) -> bool:
-    """Whether a field is left to the recipe."""
-    return value in ("auto", AUTO, AUTO_RAMP)
-
-
-def _number(value: object) -> object:
-    return AUTO if value == "auto" else value
-
-
-def _word(value: float) -> int | float | str:
-    return "auto" if value == AUTO else value
-
-
-def _at_least_one(value: int) -> int:
-    if value < 1 and value != AUTO:
-        raise PydanticCustomError("auto", "Input should be auto, or at least 1")
-    return value
-
-
-def _not_negative(value: float) -> float:
-    if value < 0 and value != AUTO:
-        raise PydanticCustomError("auto", "Input should be auto, or at least 0")
-    return value
-
-
-def _positive(value: float) -> float:
-    if value <= 0 and value != AUTO:
-        raise PydanticCustomError("auto", "Input should be auto, or above 0")
-    return value
-
-
-def _below_one(value: float) -> float:
-    if value >= 1:
-        raise PydanticCustomError("auto", "Input should be auto, or below 1")
-    return _not_negative(value)
-
-
-def _ramp(value: object) -> object:
-    return AUTO_RAMP if value == "auto" else value
-
-
-def _ramp_or_word(value: tuple[float, float]) -> tuple[float, float] | str:
-    return "auto" if value == AUTO_RAMP else value
-
-
-def _shares(value: tuple[float, float]) -> tuple[float, float]:
-    if value != AUTO_RAMP and not all(0.0 <= share <= 1.0 for share in value):
-        raise PydanticCustomError("auto", "Input should be auto, or two shares of the run")
-    return value
-
-
-_number_or_word = (BeforeValidator(_number), PlainSerializer(_word))
-_finite = Field(allow_inf_nan=False)
-AutoCount = Annotated[int, AfterValidator(_at_least_one), *_number_or_word]
-AutoCountOrZero = Annotated[int, AfterValidator(_not_negative), *_number_or_word]
-AutoWeight = Annotated[float, _finite, AfterValidator(_not_negative), *_number_or_word]
-AutoPositive = Annotated[float, _finite, AfterValidator(_positive), *_number_or_word]
-AutoShare = Annotated[float, _finite, AfterValidator(_below_one), *_number_or_word]
-AutoRamp = Annotated[
-    tuple[float, float],
-    BeforeValidator(_ramp),
-    AfterValidator(_shares),
-    PlainSerializer(_ramp_or_word),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,6 +339,19 @@ class CalibrationConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureConfig:
+    """The 2-D picture of the page.
+
+    Attributes:
+        reference_points: training inputs that a bundle carries for the picture, about; every
+            labelled one, and some of every channel, are among them.
+    """
+
+    __pydantic_config__ = _FORBID_EXTRA
+    reference_points: Count = 5000
+
+
+@dataclass(frozen=True, slots=True)
 class RunConfig:
     """Everything that decides a run.
 
@@ -432,6 +367,7 @@ class RunConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+    picture: PictureConfig = field(default_factory=PictureConfig)
 
 
 _ADAPTER: TypeAdapter[RunConfig] = TypeAdapter(RunConfig)
@@ -495,47 +431,3 @@ def _require_curriculum_over(config: RunConfig) -> None:
             f"at most {max(0, left)}, so that the last epoch has no kick",
             str(curriculum.kick_epochs),
         )
-
-
-def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
-    """The defaults, then the TOML file, then ``section.field=value`` overrides.
-
-    Args:
-        path: a TOML file with the tree's sections, or None.
-        overrides: such as ``fit.epochs=10``; the value is TOML, a bare word is a string.
-
-    Raises:
-        InvalidInput: the file or an override does not fit.
-    """
-    tree: dict[str, object] = dict(_read_toml(path)) if path is not None else {}
-    for override in overrides:
-        _apply_override(tree, override)
-    return from_json(tree)
-
-
-def _read_toml(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInput("config", "a readable TOML file", f"{path.name}: {error}") from None
-
-
-def _apply_override(tree: dict[str, object], override: str) -> None:
-    name, separator, text = override.partition("=")
-    if not separator or not name:
-        raise InvalidInput("--set", "section.field=value", repr(override)[:80])
-    *sections, leaf = name.split(".")
-    node = tree
-    for section in sections:
-        child = node.setdefault(section, {})
-        if not isinstance(child, dict):
-            raise InvalidInput("--set", "a section that exists", repr(section)[:80])
-        node = child
-    node[leaf] = _toml_value(text)
-
-
-def _toml_value(text: str) -> object:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

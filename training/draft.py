@@ -244,13 +244,3 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def thumbnails(x: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Grey thumbnails (n, h, w) of images (n, 1, h, w); a strip of one row for vectors.
-
-    Args:
-        x: as the network works in them, mostly within [0, 1].
-    """
-    grey = x[:, 0] if x.ndim == 4 else x.reshape(len(x), 1, -1)
-    return np.asarray(np.rint(grey.clip(0.0, 1.0) * 255.0), dtype=np.uint8)

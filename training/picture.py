@@ -1,17 +1,26 @@
-"""The 2-D picture: every channel has an anchor, and an input lies around the one of its channel."""
+"""The 2-D picture: every channel has an anchor, and an input lies around the one of its channel.
+
+A refit begins with the picture before it, and turns its own so that both lie alike: what did not
+change stays where it was.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import pdist, squareform
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from rcmvae.scores_graph import Placement
 from training.encode import Encoded
 
 SPREAD = 0.35
 """Standard deviation of a channel's cloud, in units of the median gap between anchors."""
+
+WIDTH = 30.0
+"""Standard deviation of a t-SNE of some tens of points, in its own units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,10 @@ class Picture:
 
 
 def draw_picture(
-    encoded: Encoded, centres: NDArray[np.float64], origin: NDArray[np.float64]
+    encoded: Encoded,
+    centres: NDArray[np.float64],
+    origin: NDArray[np.float64],
+    before: Placement | None = None,
 ) -> Picture:
     """Place the channels by the likeness of their mean features.
 
@@ -44,10 +56,17 @@ def draw_picture(
         encoded: inputs of the training stream.
         centres: mean features of every channel, (K, F).
         origin: mean of every channel's prior, (K, d).
+        before: of the same channels, to lie alike with; one of other channels has no say.
     """
-    anchor = _place(centres)
-    plane = SPREAD * _gap(anchor) * _plane(_centred(encoded, origin))
-    return Picture(anchor, plane, origin)
+    plane = _plane(_centred(encoded, origin))
+    if before is None or before.anchor.shape != (len(centres), 2):
+        anchor = _place(centres, None)
+    else:
+        old = np.asarray(before.anchor, dtype=np.float64)
+        anchor = _turned(_place(centres, old), old)
+        if before.plane.shape == plane.shape:
+            plane = plane @ orthogonal_procrustes(plane, before.plane)[0]
+    return Picture(anchor, SPREAD * _gap(anchor) * plane, origin)
 
 
 def _centred(encoded: Encoded, origin: NDArray[np.float64]) -> NDArray[np.floating]:
@@ -75,16 +94,43 @@ def _plane(latent: NDArray[np.floating]) -> NDArray[np.float64]:
     return plane
 
 
-def _place(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+def _turned(anchor: NDArray[np.float64], old: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Anchors moved, turned and scaled as one to lie where the old ones did, (K, 2).
+
+    Least squares over the similarities of the plane (Schönemann 1966).
+    """
+    centre, old_centre = anchor.mean(axis=0), old.mean(axis=0)
+    centred, old_centred = anchor - centre, old - old_centre
+    turn, scale = orthogonal_procrustes(centred, old_centred)
+    factor = scale / max(float((centred**2).sum()), 1e-12)
+    return np.asarray(old_centre + factor * centred @ turn)
+
+
+def _place(centres: NDArray[np.float64], start: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """Anchors in [-1, 1]^2 by t-SNE, which keeps alike channels beside each other.
 
     A few channels, or channels that are all alike, stand in a row: t-SNE has nothing to go by.
+
+    Args:
+        centres: mean features of every channel, (K, F).
+        start: where they stood before, (K, 2); without it along the principal axes.
     """
     count = len(centres)
     if count < 4 or float(centres.std(axis=0).max()) < 1e-9:
         return np.stack([np.linspace(-1, 1, count), np.zeros(count)], axis=1)
     perplexity = min(8.0, (count - 1) / 3)
-    placed = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(centres)
+    # Exaggeration would take apart what is placed already.
+    fresh = TSNE(perplexity=perplexity, init="pca", random_state=0)
+    onward = TSNE(perplexity=perplexity, early_exaggeration=1.0, random_state=0)
+    if start is None:
+        placed = fresh.fit_transform(centres)
+    else:
+        placed = onward.set_params(init=_widened(start)).fit_transform(centres)
     low, high = placed.min(axis=0), placed.max(axis=0)
     anchors: NDArray[np.float64] = 2.0 * (placed - low) / np.maximum(high - low, 1e-9) - 1.0
     return anchors
+
+
+def _widened(start: NDArray[np.float64]) -> NDArray[np.float32]:
+    """A start as wide as what t-SNE ends with, so that it goes on from there."""
+    return np.asarray(WIDTH * start / max(float(start.std()), 1e-9), dtype=np.float32)

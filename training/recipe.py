@@ -22,12 +22,12 @@ from training.config import (
     ObjectiveConfig,
     RunConfig,
     from_json,
-    is_auto,
     to_json,
 )
 from training.data import NO_LABEL, Dataset
 from training.model.encoder import SMALL_SIDE
 from training.model.network import channel_count
+from training.setting import is_auto
 
 _Tree = TypeVar("_Tree")
 

@@ -8,9 +8,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from rcmvae.bundle import Bundle, BundleDraft, Lineage
-from rcmvae.bundle.manifest import WEIGHTS
+from rcmvae.bundle.manifest import SCORES, WEIGHTS
 from rcmvae.counts import read_label_map
 from rcmvae.errors import BundleDamaged
+from rcmvae.scores_graph import read_placement
 from training.assemble import assemble
 from training.config import RunConfig, from_json
 from training.data import Dataset, Examples, is_label_id, label_ids, load_dataset
@@ -46,7 +47,7 @@ def refit(
     parent: Bundle,
     corrections: Sequence[Correction],
     *,
-    on_epoch: Callable[[FitState], None] | None = None,
+    on_epoch: Callable[[float], None] | None = None,
     quiet: bool = False,
 ) -> BundleDraft:
     """Continue from the parent's weights on its data plus all corrections.
@@ -54,7 +55,8 @@ def refit(
     Args:
         parent: the bundle to start from; its configuration says where its data are.
         corrections: every correction that shall hold, the parent's own among them.
-        on_epoch: called after every epoch with the state, such as to hold a lease.
+        on_epoch: called after every epoch with the share in (0, 1] that is done, such as to hold a
+            lease.
         quiet: no progress bar.
 
     Raises:
@@ -63,7 +65,14 @@ def refit(
         ParityError, Diverged: as in a fit.
     """
     start = prepare(parent, corrections)
-    state = fit(start.dataset, start.config, start=start.state, on_epoch=on_epoch, quiet=quiet)
+    epochs = start.config.fit.epochs
+    state = fit(
+        start.dataset,
+        start.config,
+        start=start.state,
+        on_epoch=None if on_epoch is None else lambda now: on_epoch(now.epoch / epochs),
+        quiet=quiet,
+    )
     earlier = set(read_label_map(parent).ids)
     fresh = tuple(c.feedback_id for c in corrections if c.feedback_id not in earlier)
     kept = {c.feedback_id for c in corrections}
@@ -77,7 +86,8 @@ def refit(
     )
     # The bundle carries the original configuration: the warm one would have the next refit draw
     # more labels from the data, and train for a share of a share of the epochs.
-    return assemble(state.served, start.dataset, start.original, lineage, start.ids)
+    before = read_placement(parent.read(SCORES))
+    return assemble(state.served, start.dataset, start.original, lineage, start.ids, before=before)
 
 
 def prepare(parent: Bundle, corrections: Sequence[Correction]) -> WarmStart:

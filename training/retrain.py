@@ -6,12 +6,9 @@ ids in the label map, so nothing is applied twice.
 """
 
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -31,15 +28,18 @@ from rcmvae.errors import BundleConflict, ClaimLost, GateRefused
 from rcmvae.feedback import Claim, FeedbackRecord, FeedbackStore
 from training.gate import GateConfig, GateResult, require_gate
 from training.relabel import Correction, correction_of, labels_without_channel, relabel
+from training.reporter import Alone, Reporter, worker_name
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=10)
-"""Renewed with every epoch of a refit and before a promotion; after it another job takes over."""
 CLAIM_LIMIT = 10_000
 ATTEMPTS = 3
 MOST_REFUSALS = 40
 """Refusals of one job after which a refused part is not parted again: a flood must not stall it."""
+
+FIT_SHARE = 0.8
+GATE_SHARE = 0.9
+"""Of a job's work: what is done when the last epoch ends, and when the gate begins."""
 
 RetrainMethod = Literal["relabel", "refit"]
 Maker = Callable[[Bundle, Sequence[Correction], Sequence[str]], BundleDraft]
@@ -72,21 +72,50 @@ class RetrainResult:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One claim on its way into a bundle."""
+    """Work on one claim, or on none: a refit may be due though no feedback waits."""
 
     models: Path
     store: FeedbackStore
-    claim: Claim
+    claim: Claim | None
     method: RetrainMethod
     gate: GateConfig
+    reporter: Reporter
 
-    def renew(self) -> None:
-        """Hold the claim for another lease.
+    @property
+    def records(self) -> tuple[FeedbackRecord, ...]:
+        """What is claimed, in the order in which it was posted."""
+        return self.claim.records if self.claim else ()
 
-        Raises:
-            ClaimLost: another job has taken it.
-        """
-        self.store.renew(self.claim.token, LEASE)
+    @property
+    def leaving(self) -> list[str]:
+        """Ids of what goes whatever is added: taken back, or replaced by what a bundle holds."""
+        gone = self.claim.subtract if self.claim else ()
+        replaced = set(self.replaced_by([record.feedback_id for record in self.records]))
+        return [record.feedback_id for record in gone if record.feedback_id not in replaced]
+
+    def replaced_by(self, ids: Sequence[str]) -> list[str]:
+        """Ids of what goes when these corrections are added."""
+        return [old for name in ids for old in self.claim.replaced_by(name)] if self.claim else []
+
+    def mark_applied(self, ids: Sequence[str], version: str, gone: Sequence[str]) -> None:
+        """State that a bundle holds these corrections, and others no more."""
+        if self.claim and (ids or gone):
+            self.store.mark_applied(self.claim.token, ids, version, gone)
+
+    def keep(self, ids: Sequence[str], reason: str) -> None:
+        """State that corrections which were to leave stay in the bundle, and why."""
+        if self.claim:
+            self.store.keep(self.claim.token, ids, reason)
+
+    def reject(self, ids: Sequence[str], reason: str) -> None:
+        """State that no bundle will hold these corrections, and why."""
+        if self.claim:
+            self.store.reject(self.claim.token, ids, reason)
+
+    def release(self) -> None:
+        """Queue again what was not settled."""
+        if self.claim:
+            self.store.release(self.claim.token)
 
 
 @dataclass(slots=True)
@@ -103,9 +132,13 @@ class _Tally:
 
 
 def retrain(
-    models: Path, store: FeedbackStore, method: RetrainMethod, gate: GateConfig
+    models: Path,
+    store: FeedbackStore,
+    method: RetrainMethod,
+    gate: GateConfig,
+    reporter: Reporter | None = None,
 ) -> RetrainResult | None:
-    """Apply all queued feedback; None where none waits.
+    """Apply all queued feedback; None where none waits and nothing is to be trained.
 
     Corrections that the gate refuses together are tried in parts, by label and then in halves, so
     that nobody's labels are lost for another's; what is refused by itself, or in a part after
@@ -115,8 +148,9 @@ def retrain(
     Args:
         models: the folder of bundles.
         store: the feedback.
-        method: ``relabel`` adds counts, ``refit`` continues training.
+        method: ``relabel`` adds counts, ``refit`` continues training, also where none waits.
         gate: what a candidate may lose.
+        reporter: who works on it; None for work that no job in the store stands for.
 
     Raises:
         GateRefused: a refit is worse; its feedback is queued again.
@@ -125,15 +159,21 @@ def retrain(
         BundleConflict: other publishers won the race too often; the feedback is queued again.
     """
     started = time.perf_counter()
+    reporter = reporter or Alone(store)
     tally, homeless = _Tally([], [], [], [], []), set[str]()
     before: str | None = None
     # Every round settles what it claims, but for labels that the next round leaves where they are.
     while claim := store.claim(
-        worker=_worker_name(), limit=CLAIM_LIMIT, lease=LEASE, skip_labels=homeless
+        worker=worker_name(), limit=CLAIM_LIMIT, lease=reporter.lease, skip_labels=homeless
     ):
+        reporter.claimed(claim.token)
         logger.info("claimed %d corrections", len(claim.records))
         before = before or read_pointer(models)
-        homeless |= _work(Job(models, store, claim, method, gate), tally)
+        homeless |= _work(Job(models, store, claim, method, gate, reporter), tally)
+        reporter.claimed(None)
+    if before is None and method == "refit":
+        before = read_pointer(models)
+        _work(Job(models, store, None, method, gate, reporter), tally)
     if before is None:
         return None
     return _result(models, before, tally, time.perf_counter() - started)
@@ -156,17 +196,13 @@ def _work(job: Job, tally: _Tally) -> frozenset[str]:
     """Settle one claim, and return the labels that found no channel."""
     try:
         homeless = _apply(job, tally)
-        job.store.release(job.claim.token)
+        job.release()
     except ClaimLost:
         raise  # what is lost is another's
     except BaseException:
-        job.store.release(job.claim.token)
+        job.release()
         raise
     return homeless
-
-
-def _worker_name() -> str:
-    return f"retrain-{socket.gethostname()}-{os.getpid()}"[:128]
 
 
 def _maker(job: Job) -> Maker:
@@ -179,14 +215,19 @@ def _maker(job: Job) -> Maker:
         parent: Bundle, corrections: Sequence[Correction], gone: Sequence[str]
     ) -> BundleDraft:
         applied = (record for record in job.store.applied() if record.feedback_id not in gone)
-        earlier = [correction_of(record) for record in applied]
-        return refit(parent, [*earlier, *corrections], on_epoch=lambda _: job.renew())
+        everything = [*(correction_of(record) for record in applied), *corrections]
+        return refit(parent, everything, on_epoch=lambda share: _tell_epoch(job, share))
 
     return refit_all
 
 
+def _tell_epoch(job: Job, share: float) -> None:
+    job.reporter.say(FIT_SHARE * share, f"refit: {share:.0%} of the epochs")
+    job.reporter.require_held()
+
+
 def _apply(job: Job, tally: _Tally) -> frozenset[str]:
-    leaving = _leaving(job.claim)
+    leaving = job.leaving
     if job.method == "relabel":
         _subtract(job, leaving, tally)
         leaving = []
@@ -194,23 +235,13 @@ def _apply(job: Job, tally: _Tally) -> frozenset[str]:
     fresh = _without_present(job, parent, tally)
     refusals = _refusals(fresh, parent.manifest.input)
     for feedback_id, reason in refusals.items():
-        job.store.reject(job.claim.token, [feedback_id], reason)
+        job.reject([feedback_id], reason)
     tally.rejected.extend(refusals.items())
     waiting = [correction_of(r) for r in fresh if r.feedback_id not in refusals]
     homeless = _homeless(job, parent, waiting)
     tally.queued.extend(c.feedback_id for c in waiting if c.label in homeless)
     _settle(job, [c for c in waiting if c.label not in homeless], leaving, tally)
     return homeless
-
-
-def _leaving(claim: Claim) -> list[str]:
-    """What has to go whatever is added: taken back, or replaced by what a bundle holds already."""
-    replaced = {old for record in claim.records for old in claim.replaced_by(record.feedback_id)}
-    return [r.feedback_id for r in claim.subtract if r.feedback_id not in replaced]
-
-
-def _replaced(job: Job, ids: Sequence[str]) -> list[str]:
-    return [old for feedback_id in ids for old in job.claim.replaced_by(feedback_id)]
 
 
 def _subtract(job: Job, leaving: Sequence[str], tally: _Tally) -> None:
@@ -222,15 +253,16 @@ def _subtract(job: Job, leaving: Sequence[str], tally: _Tally) -> None:
     try:
         promoted = _promote(job, parent, [], leaving) if held else None
     except GateRefused as error:
-        if len(leaving) == 1:
-            job.store.keep(job.claim.token, leaving, f"could not be taken back: gate: {error}")
-            logger.warning("the gate refused a bundle without %s: it stays", leaving[0])
+        tally.refused += 1
+        if len(leaving) == 1 or tally.refused > MOST_REFUSALS:
+            job.keep(leaving, f"not taken back: gate: {error}")
+            logger.warning("the gate keeps %d corrections that were taken back", len(leaving))
             return
         for part in (leaving[: len(leaving) // 2], leaving[len(leaving) // 2 :]):
             _subtract(job, part, tally)
         return
     version = promoted.version if promoted else parent.version
-    job.store.mark_applied(job.claim.token, [], version, leaving)
+    job.mark_applied([], version, leaving)
     tally.withdrawn.extend(leaving)
     if promoted:
         tally.gates.append(promoted.seen)
@@ -240,14 +272,13 @@ def _subtract(job: Job, leaving: Sequence[str], tally: _Tally) -> None:
 def _without_present(job: Job, parent: Bundle, tally: _Tally) -> list[FeedbackRecord]:
     """Mark what the bundle holds already: a job was killed between promoting and saying so."""
     present = set(read_label_map(parent).ids)
-    done = [r.feedback_id for r in job.claim.records if r.feedback_id in present]
-    if done:
-        # What they replace went with the same promotion.
-        gone = [i for i in _replaced(job, done) if i not in present]
-        job.store.mark_applied(job.claim.token, done, parent.version, gone)
-        tally.applied.extend(done)
-        tally.withdrawn.extend(gone)
-    return [record for record in job.claim.records if record.feedback_id not in present]
+    done = [r.feedback_id for r in job.records if r.feedback_id in present]
+    # What they replace went with the same promotion.
+    gone = [i for i in job.replaced_by(done) if i not in present]
+    job.mark_applied(done, parent.version, gone)
+    tally.applied.extend(done)
+    tally.withdrawn.extend(gone)
+    return [record for record in job.records if record.feedback_id not in present]
 
 
 def _homeless(job: Job, parent: Bundle, waiting: Sequence[Correction]) -> frozenset[str]:
@@ -269,10 +300,10 @@ def _settle(job: Job, waiting: Sequence[Correction], leaving: Sequence[str], tal
         leaving: to be taken out besides.
         tally: of what was done.
     """
-    if not waiting and not leaving:
+    if not waiting and job.method == "relabel":
         return
     ids = [correction.feedback_id for correction in waiting]
-    gone = [*leaving, *_replaced(job, ids)]
+    gone = [*leaving, *job.replaced_by(ids)]
     try:
         promoted = _promote(job, load_current(job.models), waiting, gone)
     except GateRefused as error:
@@ -281,14 +312,14 @@ def _settle(job: Job, waiting: Sequence[Correction], leaving: Sequence[str], tal
         tally.refused += 1
         if len(waiting) == 1 or tally.refused > MOST_REFUSALS:
             reason = f"gate: {error}"
-            job.store.reject(job.claim.token, ids, reason)
+            job.reject(ids, reason)
             tally.rejected.extend((feedback_id, reason) for feedback_id in ids)
             return
         logger.warning("the gate refused %d corrections together: in parts", len(waiting))
         for part in _parts(waiting):
             _settle(job, part, [], tally)
         return
-    job.store.mark_applied(job.claim.token, ids, promoted.version, gone)
+    job.mark_applied(ids, promoted.version, gone)
     tally.applied.extend(ids)
     tally.withdrawn.extend(gone)
     tally.gates.append(promoted.seen)
@@ -321,8 +352,9 @@ def _promote(
     make = _maker(job)
     for attempt in range(1, ATTEMPTS + 1):
         candidate = stage_bundle(job.models, make(parent, corrections, gone))
+        job.reporter.say(GATE_SHARE, f"gate: {candidate.version}")
         seen = require_gate(parent, candidate, job.gate)
-        job.renew()
+        job.reporter.require_held()
         try:
             move_pointer(job.models, parent.version, candidate.version)
         except BundleConflict:

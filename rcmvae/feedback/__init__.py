@@ -11,6 +11,7 @@ from rcmvae.feedback.record import (
     FeedbackRecord,
     NewFeedback,
     Unlabelled,
+    Waiting,
 )
 from rcmvae.feedback.status import FeedbackStatus
 from rcmvae.feedback.store import FeedbackStore
@@ -28,4 +29,5 @@ __all__ = [
     "FeedbackStore",
     "NewFeedback",
     "Unlabelled",
+    "Waiting",
 ]

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, update
 
 from rcmvae.errors import ClaimLost
 from rcmvae.feedback.conflict import prevailing
@@ -17,7 +17,7 @@ from rcmvae.feedback.lives import Step, settle, statements
 from rcmvae.feedback.lives import take as take_steps
 from rcmvae.feedback.parts import parts
 from rcmvae.feedback.postgresql import lock_lives
-from rcmvae.feedback.record import Claim
+from rcmvae.feedback.record import Claim, Waiting
 from rcmvae.feedback.rows import record_of, status_of
 from rcmvae.feedback.schema import feedback
 from rcmvae.feedback.status import LEAVING, FeedbackStatus
@@ -57,10 +57,9 @@ def take(
     """
     lock_lives(connection)
     token = uuid4().hex
-    lapsed = and_(_IS_CLAIMED, feedback.c.lease_expires <= now)
     due = (
         select(feedback.c.seq)
-        .where(or_(_IS_QUEUED, lapsed), feedback.c.label.not_in(sorted(skip_labels)))
+        .where(_is_due(now), feedback.c.label.not_in(sorted(skip_labels)))
         .order_by(feedback.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -76,10 +75,7 @@ def take(
     )
     digests = set(connection.execute(statement).scalars())
     replaced = _replace(connection, digests, token, worker, now)
-    leaving = and_(
-        _IS_LEAVING, or_(feedback.c.lease_expires.is_(None), feedback.c.lease_expires <= now)
-    )
-    oldest = select(feedback.c.seq).where(leaving).order_by(feedback.c.seq).limit(limit)
+    oldest = select(feedback.c.seq).where(_may_leave(now)).order_by(feedback.c.seq).limit(limit)
     connection.execute(update(feedback).where(feedback.c.seq.in_(oldest)).values(lent))
     for part in parts(replaced):
         connection.execute(update(feedback).where(feedback.c.feedback_id.in_(part)).values(lent))
@@ -118,6 +114,24 @@ def _claim(connection: Connection, token: str, expires: datetime) -> Claim | Non
     records = tuple(record for status, record in rows if status == claimed)
     subtract = tuple(record for status, record in rows if status != claimed)
     return Claim(token, expires, records, subtract) if rows else None
+
+
+def count_waiting(connection: Connection, now: datetime) -> Waiting:
+    """Count what `take` could take."""
+    created = feedback.c.created
+    columns = (func.count(), func.max(feedback.c.seq), func.min(created), func.max(created))
+    row = connection.execute(select(*columns).where(_is_due(now))).one()
+    leaving = connection.execute(select(func.count()).where(_may_leave(now))).scalar_one()
+    return Waiting(int(row[0]), int(row[1] or 0), row[2], row[3], int(leaving))
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return or_(_IS_QUEUED, and_(_IS_CLAIMED, feedback.c.lease_expires <= now))
+
+
+def _may_leave(now: datetime) -> ColumnElement[bool]:
+    is_free = or_(feedback.c.lease_expires.is_(None), feedback.c.lease_expires <= now)
+    return and_(_IS_LEAVING, is_free)
 
 
 def apply(

@@ -37,12 +37,14 @@ class Step:
         status: the next one.
         detail: for the history.
         values: other columns to set.
+        is_told: whether the history gets a line.
     """
 
     feedback_id: str
     status: FeedbackStatus
     detail: str | None
     values: Mapping[str, object]
+    is_told: bool = True
 
 
 def take(connection: Connection, steps: Sequence[Step], actor: str, now: datetime) -> None:
@@ -59,8 +61,9 @@ def take(connection: Connection, steps: Sequence[Step], actor: str, now: datetim
         }
         which = feedback.c.feedback_id == bindparam("which")
         connection.execute(update(feedback).where(which).values(values), rows)
+    told = (step for step in steps if step.is_told)
     history.append(
-        connection, (FeedbackEvent(s.feedback_id, now, actor, s.status, s.detail) for s in steps)
+        connection, (FeedbackEvent(s.feedback_id, now, actor, s.status, s.detail) for s in told)
     )
 
 
@@ -88,6 +91,7 @@ def settle(
                 change.status,
                 change.superseded_by and f"{change.superseded_by} prevails",
                 {"superseded_by": change.superseded_by},
+                is_told=change.status is not change.statement.status,
             )
             for change in changes
         ],

@@ -1,4 +1,4 @@
-"""GET /, /docs and /openapi.json; everything comes from this machine, nothing from a CDN."""
+"""GET /docs and /openapi.json; everything comes from this machine, nothing from a CDN."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -10,11 +10,6 @@ from starlette.responses import Response
 from service.openapi import openapi_json
 
 _WEB = Path(__file__).parent.parent / "web"
-
-
-async def landing(_: Request) -> Response:
-    """What runs here, and where to go on."""
-    return _response(_WEB / "index.html", "text/html")
 
 
 async def docs(_: Request) -> Response:

@@ -1,7 +1,6 @@
 """POST /predict."""
 
 import secrets
-import time
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -9,10 +8,11 @@ from starlette.responses import Response
 
 from rcmvae.decision import Decision, decide, decide_batch
 from rcmvae.prediction import PredictionBatch
-from service.answer import Header, encode_answer
+from service.answer import Answer, Header, encode_records
 from service.body import media_type, read_body
 from service.capture import Seen
 from service.predict_request import PredictRequest, parse_predict
+from service.question import Question
 from service.runtime import Runtime, runtime_of
 from service.served import Served
 
@@ -29,30 +29,33 @@ async def predict(request: Request) -> Response:
     parsed = await runtime.read(
         body, lambda: parse_predict(kind, query, body, signature, settings.max_rows)
     )
-    # Every draw is one more row to decode and to encode.
-    draws = 0 if parsed.sampling is None else parsed.sampling.draws
-    if len(parsed.x) * (1 + draws) <= settings.inline_rows:
-        answer = _answer(runtime, served, parsed)
-    else:
-        answer = await runtime.beside(lambda: _answer(runtime, served, parsed))
+    coverage = parsed.coverage or served.predictor.calibration.coverage
+    question = Question(served, parsed.x, coverage, parsed.sampling)
+    answer = await runtime.batcher.answer(
+        question,
+        lambda batch: _answer(runtime, question, parsed, batch),
+        within_seconds=settings.timeout_seconds,
+    )
     return Response(answer, media_type="application/json")
 
 
-def _answer(runtime: Runtime, served: Served, parsed: PredictRequest) -> bytes:
-    batch, seconds = _timed(served, parsed)
+def _answer(
+    runtime: Runtime, question: Question, parsed: PredictRequest, batch: PredictionBatch
+) -> bytes:
+    """What one request gets for its own rows."""
+    served = question.served
     alpha = parsed.alpha or default_alpha(runtime, served)
     decisions = _decisions(batch, alpha, parsed.fdr)
     ids = _prediction_ids(len(batch))
-    runtime.metrics.answers.observe_batch(batch, decisions, seconds)
-    runtime.drift.add(served, batch)
+    labels = batch.predicted
+    runtime.metrics.answers.count_answers(decisions, labels)
     if runtime.settings.capture:
         now = datetime.now(UTC)
         runtime.captures.add(
             Seen(name, x, served.version, now) for name, x in zip(ids, parsed.x, strict=True)
         )
-    coverage = parsed.coverage or served.predictor.calibration.coverage
-    header = Header(served.version, alpha, coverage, parsed.fdr)
-    return encode_answer(header, batch, decisions, ids, parsed.parts)
+    header = Header(served.version, alpha, question.coverage, parsed.fdr)
+    return encode_records(Answer(header, batch, labels, decisions, ids, parsed.parts))
 
 
 def _decisions(batch: PredictionBatch, alpha: float, fdr: float | None) -> list[Decision]:
@@ -64,12 +67,6 @@ def _decisions(batch: PredictionBatch, alpha: float, fdr: float | None) -> list[
 def default_alpha(runtime: Runtime, served: Served) -> float:
     """The false-alarm rate of a request that names none."""
     return runtime.settings.alpha or served.predictor.calibration.alpha
-
-
-def _timed(served: Served, parsed: PredictRequest) -> tuple[PredictionBatch, float]:
-    start = time.perf_counter()
-    batch = served.predictor.predict(parsed.x, coverage=parsed.coverage, sampling=parsed.sampling)
-    return batch, time.perf_counter() - start
 
 
 def _prediction_ids(count: int) -> list[str]:

@@ -7,7 +7,8 @@ import numpy as np
 from pydantic import JsonValue
 
 from benchmarks.result import Figure, Result
-from training.config import RunConfig, load_config
+from training.config import RunConfig
+from training.config_file import load_config
 from training.data import Dataset, Examples, load_dataset
 from training.recipe import settled
 

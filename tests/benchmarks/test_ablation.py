@@ -7,7 +7,7 @@ import pytest
 from benchmarks.ablation import RECIPE, VARIANTS, main, measure
 from benchmarks.result import read_result
 from tests.benchmarks.small import SETTINGS, flags, small_config, small_dataset
-from training.config import load_config
+from training.config_file import load_config
 from training.recipe import settled
 
 

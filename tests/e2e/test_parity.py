@@ -13,7 +13,7 @@ from rcmvae.predictor import Predictor
 from service.schemas import PredictAnswer
 from tests.e2e.served import serving, wait_until
 from training.assemble import assemble
-from training.config import load_config
+from training.config_file import load_config
 from training.data import label_ids, load_dataset
 from training.evaluate import predict_all
 from training.fit import fit

@@ -23,6 +23,9 @@ def test_bentoml_build_makes_a_bento_of_the_serving_side(tmp_path: Path) -> None
     assert described["service"] == "service.app:RcmVae"
     assert (bento / "src/service/app.py").is_file()
     assert (bento / "src/rcmvae/feedback/migrations/env.py").is_file()
+    page = bento / "src/service/web/page"
+    assert (page / "index.html").is_file()
+    assert {path.suffix for path in (page / "assets").iterdir()} == {".css", ".js"}
     assert [path.name for path in (bento / "src/models").iterdir()] == ["README.md"]
     assert not [name for name in LEFT_OUT if (bento / "src" / name).exists()]
     assert "\ntorch" not in (bento / "env/python/requirements.txt").read_text()

@@ -68,7 +68,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_what_was_there_before_authors_is_kept_up_and_down(store_url: str) -> None:
     engine = engine_at(store_url)
-    upgrade(engine, "0001")
+    upgrade(engine, "0002")
     row = {
         "feedback_id": "f",
         "idempotency_key": "k",
@@ -94,7 +94,7 @@ def test_what_was_there_before_authors_is_kept_up_and_down(store_url: str) -> No
         assert [tuple(row) for row in events] == [("f", "anonymous", "applied")]
         connection.exec_driver_sql("UPDATE feedback SET status = 'withdrawing'")
         connection.exec_driver_sql("INSERT INTO submission VALUES ('b', 'k', 'later', 9)")
-    downgrade(engine, "0001")
+    downgrade(engine, "0002")
     with engine.begin() as connection:
         assert connection.exec_driver_sql("SELECT status FROM feedback").scalar_one() == "applied"
         assert connection.exec_driver_sql("SELECT body_sha256 FROM submission").scalar_one() == "b"

@@ -4,6 +4,7 @@ Inputs are (2, 3) in [0, 1]. Three prototypes, one channel each: the first row l
 second row lit is "square", and the columns at the ends lit have no label.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,7 @@ from rcmvae.graph import SERVED_OUTPUTS, Graphs, served_graph
 from rcmvae.label_map import LabelMap
 from rcmvae.ood import SCORE_NAMES, FeatureDensity, FusedDensity, feature_density, fit_fused_density
 from rcmvae.ownership import channel_ownership
+from rcmvae.reference import NO_LABEL, pack
 from rcmvae.scores_graph import Placement, scores_graph
 from rcmvae.tau_graph import tau_graph
 
@@ -132,19 +134,27 @@ def _contents(extra: int) -> dict[str, bytes]:
         COUNTS: write_counts(evidence),
         CHANNELS: write_tensors({"affinity": np.eye(3)}),
         GOLDEN: write_tensors({"x": golden, "label": np.array([0, 1, 0, 1], dtype=np.int64)}),
-        LATENT_MAP: write_tensors(
-            {
-                "position": np.zeros((2, 2), dtype=np.float32),
-                "channel": np.array([0, 1], dtype=np.int64),
-                "label": np.array([0, 1], dtype=np.int64),
-                "fused": np.zeros(2, dtype=np.float32),
-                "unowned": np.zeros(2, dtype=np.float32),
-                "thumbnail": np.zeros((2, 2, 3), dtype=np.uint8),
-            }
-        ),
+        LATENT_MAP: _reference_points(graphs),
         WEIGHTS: write_tensors({"none": np.zeros(1, dtype=np.float32)}),
         MODEL_CARD: b"# Small\n",
     }
+
+
+def _reference_points(graphs: dict[str, bytes]) -> bytes:
+    """One clean input of every prototype; the last has no label."""
+    x = PROTOTYPES.reshape(-1, *SHAPE)
+    names = ("logits", "position", "channel", "fused", "unowned", "probabilities")
+    out = _run(graphs, x, names)
+    return write_tensors(
+        {
+            "number": np.array([3, 7, 11], dtype=np.int64),
+            "label": np.array([0, 1, NO_LABEL], dtype=np.int64),
+            "predicted": out.pop("probabilities").argmax(axis=1).astype(np.int64),
+            "usage": np.array([0.5, 0.25, 0.25]),
+            "x": pack(x, InputSignature(shape=SHAPE)),
+            **out,
+        }
+    )
 
 
 def _graphs(evidence: LabelMap) -> dict[str, bytes]:
@@ -186,9 +196,11 @@ def _calibration(graphs: dict[str, bytes]) -> Calibration:
     )
 
 
-def _run(graphs: dict[str, bytes], x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+def _run(
+    graphs: dict[str, bytes], x: NDArray[np.float32], outputs: Sequence[str] = SERVED_OUTPUTS
+) -> dict[str, NDArray[np.float32]]:
     parts = Graphs(*(graphs[name] for name in (ENCODER, TAU, DECODER, SCORES)))
     session = onnxruntime.InferenceSession(
-        served_graph(parts, SERVED_OUTPUTS), providers=["CPUExecutionProvider"]
+        served_graph(parts, outputs), providers=["CPUExecutionProvider"]
     )
-    return dict(zip(SERVED_OUTPUTS, session.run(SERVED_OUTPUTS, {"x": x}), strict=True))
+    return dict(zip(outputs, session.run(list(outputs), {"x": x}), strict=True))

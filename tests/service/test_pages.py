@@ -1,9 +1,10 @@
-"""Landing page, docs and the OpenAPI document."""
+"""Docs and the OpenAPI document; and that every page stands on its own."""
 
 import re
 import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -13,7 +14,8 @@ from service.schemas import PredictAnswer
 from tests.service.app_client import AppClient
 
 _ROOT = Path(__file__).parents[2]
-_PAGES = {"/", "/docs", "/openapi.json", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"}
+_DOCS = {"/docs", "/openapi.json", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"}
+_PAGES = {"/", "/assets/{name}"} | _DOCS
 
 
 class _Links(HTMLParser):
@@ -35,7 +37,7 @@ def test_every_link_of_a_page_is_ours_and_answers(shared_client: AppClient, page
     assert targets
     for target in targets:
         assert not re.match(r"[a-z]+:|//", target)
-        assert shared_client.get(f"/{target.lstrip('/')}").status_code == 200
+        assert shared_client.get(urljoin(page, target)).status_code == 200
 
 
 def test_swagger_ui_is_there_without_a_network(shared_client: AppClient) -> None:
@@ -45,7 +47,7 @@ def test_swagger_ui_is_there_without_a_network(shared_client: AppClient) -> None
     assert shared_client.get("/docs/swagger-ui.css").headers["content-type"].startswith("text/css")
 
 
-@pytest.mark.parametrize("page", sorted(_PAGES))
+@pytest.mark.parametrize("page", ["/", *sorted(_DOCS)])
 @pytest.mark.parametrize("wanted", ["bytes=999999999-", "bytes=0-3", "nonsense"])
 def test_a_range_is_answered_with_the_whole(
     shared_client: AppClient, page: str, wanted: str

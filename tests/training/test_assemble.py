@@ -27,7 +27,8 @@ from rcmvae.predictor import Predictor
 from tests.training.tiny import TinyRun, tiny_config, tiny_dataset
 from training.__main__ import main
 from training.assemble import assemble, build_label_map
-from training.config import from_json, load_config, to_json
+from training.config import from_json, to_json
+from training.config_file import load_config
 from training.data import NO_LABEL, Examples, label_ids, load_dataset
 from training.encode import encode, run_served, session_of
 from training.fit import fit
@@ -118,9 +119,13 @@ def test_reference_points_are_what_the_served_graph_answers(bundle: Bundle) -> N
         "unowned": (count,),
         "predicted": (count,),
         "logits": (count, 30),
-        "thumbnail": (count, 8, 8),
+        "number": (count,),
+        "usage": (30,),
+        "x": (count, 1, 8, 8),
     }
-    batch = Predictor.open(bundle).predict(dataset.unlabelled)
+    row = np.searchsorted(dataset.split.unlabelled, arrays["number"])
+    np.testing.assert_array_equal(dataset.split.unlabelled[row], arrays["number"])
+    batch = Predictor.open(bundle).predict(dataset.unlabelled[row])
     np.testing.assert_array_equal(arrays["channel"], batch.channel)
     np.testing.assert_allclose(arrays["position"], batch.position, atol=1e-4)
     np.testing.assert_array_equal(
@@ -128,12 +133,14 @@ def test_reference_points_are_what_the_served_graph_answers(bundle: Bundle) -> N
     )
     column = batch.score_names.index("unowned")
     np.testing.assert_allclose(arrays["unowned"], batch.scores[:, column], atol=1e-4)
-    np.testing.assert_array_equal(arrays["thumbnail"], np.rint(dataset.unlabelled[:, 0] * 255))
+    np.testing.assert_array_equal(arrays["x"], np.rint(dataset.unlabelled[row] * 255))
+    shares = np.bincount(batch.channel, minlength=30) / count
+    np.testing.assert_allclose(arrays["usage"], shares)
 
 
 def test_reference_points_carry_the_labels_of_the_labelled_and_no_other(bundle: Bundle) -> None:
     dataset, label = tiny_dataset(), bundle.arrays(LATENT_MAP)["label"]
-    index = dataset.split.unlabelled
+    index = bundle.arrays(LATENT_MAP)["number"]
     named = dict(zip(dataset.split.labelled.tolist(), dataset.labelled.y.tolist(), strict=True))
     expected = [named.get(i, NO_LABEL) for i in index.tolist()]
     np.testing.assert_array_equal(label, expected)

@@ -14,7 +14,7 @@ from rcmvae.counts import read_label_map
 from rcmvae.errors import InvalidInput
 from rcmvae.predictor import Predictor
 from tests.training.tiny import SETTINGS, corrections, run_main, set_flags, tiny_dataset, unseen
-from training.config import load_config
+from training.config_file import load_config
 from training.objective import supervised_nll
 from training.refit import prepare
 from training.relabel import relabel

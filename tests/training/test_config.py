@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from rcmvae.errors import InvalidInput
-from training.config import RunConfig, from_json, load_config, to_json
+from training.config import RunConfig, from_json, to_json
+from training.config_file import load_config
 
 
 def test_without_file_and_flags_the_defaults_hold() -> None:

@@ -8,7 +8,8 @@ import torch
 from rcmvae.errors import InvalidInput
 from tests.training.tiny import tiny_config, tiny_dataset
 from training import machine as machine_module
-from training.config import FitConfig, load_config
+from training.config import FitConfig
+from training.config_file import load_config
 from training.fit import fit
 from training.machine import Machine, has_fast_bfloat16, machine_for, set_up
 from training.model.network import RcmVae

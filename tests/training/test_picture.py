@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rcmvae.scores_graph import Placement
 from training.encode import Encoded
 from training.picture import SPREAD, _place, draw_picture
 
@@ -84,6 +85,34 @@ def test_a_latent_of_one_dimension_spreads_along_one_axis() -> None:
 
 
 def test_channels_that_are_all_alike_stand_in_a_row() -> None:
-    anchors = _place(np.ones((6, 3)))
+    anchors = _place(np.ones((6, 3)), None)
     assert np.isfinite(anchors).all()
     assert len(np.unique(anchors[:, 0])) == 6
+
+
+def test_a_picture_lies_where_the_one_before_it_lay() -> None:
+    encoded, centres = clouds(16, 800)
+    rng = np.random.default_rng(2)
+    centres = centres + 3.0 * rng.normal(size=centres.shape)
+    first = draw_picture(encoded, centres, origin_of(encoded))
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]])
+    before = Placement(first.anchor @ turn + 0.3, first.plane @ turn)
+    moved = centres + 0.05 * rng.normal(size=centres.shape)
+    second = draw_picture(encoded, moved, origin_of(encoded), before)
+    free = draw_picture(encoded, moved, origin_of(encoded))
+
+    def way(anchor: NDArray[np.float64]) -> float:
+        return float(np.linalg.norm(anchor - before.anchor, axis=1).mean())
+
+    assert way(second.anchor) < 0.5 * way(free.anchor)
+    directions = second.plane / np.linalg.norm(second.plane)
+    np.testing.assert_allclose(directions, before.plane / np.linalg.norm(before.plane), atol=0.02)
+
+
+def test_a_picture_of_other_channels_has_no_say() -> None:
+    encoded, centres = clouds(8)
+    before = Placement(np.zeros((5, 2)), np.zeros((2, 2)))
+    expected = draw_picture(encoded, centres, origin_of(encoded))
+    actual = draw_picture(encoded, centres, origin_of(encoded), before)
+    np.testing.assert_array_equal(actual.anchor, expected.anchor)
+    np.testing.assert_array_equal(actual.plane, expected.plane)

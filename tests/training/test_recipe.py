@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rcmvae.errors import InvalidInput
 from tests.training.tiny import SETTINGS, set_flags
 from training.__main__ import main
-from training.config import AUTO, RunConfig, is_auto, load_config, to_json
+from training.config import RunConfig, to_json
+from training.config_file import load_config
 from training.data import Dataset, Examples, Split, load_dataset
 from training.recipe import (
     IMAGES,
@@ -25,6 +26,7 @@ from training.recipe import (
 )
 from training.run import RunFolder
 from training.run_io import read_config
+from training.setting import AUTO, is_auto
 
 
 def dataset_of(shape: tuple[int, ...], count: int = 900, held_out: int = 300) -> Dataset:

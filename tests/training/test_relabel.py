@@ -141,7 +141,7 @@ def test_a_relabelled_bundle_is_calibrated_with_the_new_examples(
 
 def test_relabelled_reference_points_keep_their_places(bundle: Bundle, published: Bundle) -> None:
     before, after = bundle.arrays(LATENT_MAP), published.arrays(LATENT_MAP)
-    for name in ("position", "channel", "label", "fused", "thumbnail"):
+    for name in ("number", "position", "channel", "label", "fused", "usage", "x"):
         np.testing.assert_array_equal(before[name], after[name])
     assert (after["predicted"] == 9).any()
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from rcmvae.bundle import Bundle, load_current
 from rcmvae.feedback import FeedbackStore, NewFeedback
 from training.__main__ import main
-from training.config import RunConfig, load_config
+from training.config import RunConfig
+from training.config_file import load_config
 from training.data import Dataset, load_dataset, load_source
 from training.gate import GateConfig
 from training.recipe import settled

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from rcmvae.errors import DataError
 from rcmvae.ood import NUM_TYPICAL
-from training.config import AUTO, DataConfig
+from training.config import DataConfig
 from training.data.source import Source
+from training.setting import AUTO
 
 USUAL_HELD_OUT = 300
 USUAL_HELD_OUT_SHARE = 30

@@ -7,8 +7,8 @@ of each begins with how it stands.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 # Microseconds since 1970 UTC.

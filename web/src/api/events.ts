@@ -1,0 +1,66 @@
+import { request } from "./request";
+
+/** One server-sent event. */
+export interface ServerEvent {
+  name: string;
+  data: string;
+}
+
+/** Splits a stream of text into events, by the rules of the HTML standard that the service uses. */
+export class EventParser {
+  private rest = "";
+  private name = "";
+  private lines: string[] = [];
+
+  push(text: string): ServerEvent[] {
+    const found: ServerEvent[] = [];
+    const lines = (this.rest + text).split(/\r\n|\n|\r(?!$)/);
+    this.rest = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line === "") {
+        if (this.lines.length) found.push({ name: this.name || "message", data: this.lines.join("\n") });
+        this.name = "";
+        this.lines = [];
+        continue;
+      }
+      if (line.startsWith(":")) continue;
+      const colon = line.indexOf(":");
+      const field = colon < 0 ? line : line.slice(0, colon);
+      const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+      if (field === "event") this.name = value;
+      if (field === "data") this.lines.push(value);
+    }
+    return found;
+  }
+}
+
+/** Follows `/events` until `signal` aborts; comes back after a cut with a growing pause.
+ *
+ * Read with fetch: an EventSource cannot send the header that carries the key.
+ */
+export async function follow(
+  onEvent: (event: ServerEvent) => void,
+  onState: (connected: boolean) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let pause = 500;
+  while (!signal.aborted) {
+    try {
+      const response = await request("events", { signal, headers: { Accept: "text/event-stream" } });
+      onState(true);
+      pause = 500;
+      const parser = new EventParser();
+      const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        parser.push(value).forEach(onEvent);
+      }
+    } catch {
+      if (signal.aborted) return;
+    }
+    onState(false);
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    pause = Math.min(pause * 2, 15_000);
+  }
+}

@@ -1,0 +1,81 @@
+import { useSignal } from "@preact/signals";
+import type { Channel } from "../api/shapes";
+import { categorical, css, UNNAMED_COLOUR } from "../data/palette";
+import { percent, short } from "../parts/format";
+import { Picture } from "../parts/picture";
+import { channels, used } from "../state/channels";
+import { showRows } from "../state/group";
+import { labelPoints } from "../state/labelling";
+import { points } from "../state/map";
+import { bundle, isImage, labelNames } from "../state/service";
+import { panel, theme } from "../state/view";
+
+const SAMPLES = 3;
+
+/** A card for each channel: what it decodes to, what labels say of it, how full it is. */
+export function ChannelStrip() {
+  const open = useSignal(true);
+  const all = channels.value;
+  if (!all) return null;
+  const shown = used(all.channels);
+  return (
+    <section class={open.value ? "strip" : "strip closed"} aria-label="Channels">
+      <button type="button" class="strip-head" aria-expanded={open.value} onClick={() => { open.value = !open.value; }}>
+        {open.value ? "▾" : "▸"} Channels <span class="hint">{shown.length} in use, {all.channels.length - shown.length} empty</span>
+      </button>
+      {open.value && <ol class="cards" tabIndex={0} aria-label="Channel cards">
+        {shown.map((one) => <Card key={one.channel} channel={one} version={all.bundle_version} />)}
+      </ol>}
+    </section>
+  );
+}
+
+function Card({ channel, version }: { channel: Channel; version: string }) {
+  const select = (): void => {
+    const shown = points.value;
+    if (!shown) return;
+    const rows: number[] = [];
+    shown.categories.channel.codes.forEach((code, row) => { if (code === channel.channel) rows.push(row); });
+    panel.value = "label";
+    showRows(rows);
+  };
+  // Drop a label's button on a card: the channel's points get it.
+  const drop = (event: DragEvent): void => {
+    event.preventDefault();
+    const label = event.dataTransfer?.getData("text/plain");
+    const shown = points.value;
+    if (!label || !shown) return;
+    const ids = shown.ids.filter((_, row) => shown.categories.channel.codes[row] === channel.channel);
+    void labelPoints(ids, label);
+  };
+  const evidence = Object.values(channel.evidence).reduce((sum, one) => sum + one, 0);
+  const image = (kind: string, seed: number): string =>
+    `channels/${channel.channel}/image?kind=${kind}&seed=${seed}&version=${encodeURIComponent(version)}`;
+  return (
+    <li class={channel.free ? "card free" : "card"} onDragOver={(event) => event.preventDefault()} onDrop={drop}>
+      <button type="button" onClick={select} aria-label={`Channel ${channel.channel}, ${channel.free ? "no label" : channel.label}, ${percent(channel.usage)} of inputs: select its points`}>
+        {isImage.value && <span class="pictures">
+          <Picture path={image("mean", 0)} alt="" size={46} />
+          <span class="samples">{Array.from({ length: SAMPLES }, (_, i) => <Picture key={i} path={image("sample", i)} alt="" size={22} />)}</span>
+        </span>}
+        <span class="name">{channel.free ? <em>?</em> : channel.label}<span class="number">{channel.channel}</span></span>
+        <Spread channel={channel} />
+        <span class="hint">{percent(channel.usage)} · {short(evidence)} labelled</span>
+      </button>
+    </li>
+  );
+}
+
+/** The channel's label distribution as one bar. */
+function Spread({ channel }: { channel: Channel }) {
+  const labels = bundle.value?.labels ?? labelNames.value;
+  if (channel.free) return <span class="spread"><span style={{ width: "100%", background: css(UNNAMED_COLOUR[theme.value]) }} /></span>;
+  return (
+    <span class="spread">
+      {Object.entries(channel.tau).filter(([, share]) => share > 0.01).map(([label, share]) => (
+        <span key={label} title={`${label} ${percent(share)}`}
+          style={{ width: `${100 * share}%`, background: css(categorical(Math.max(0, labels.indexOf(label)), theme.value)) }} />
+      ))}
+    </span>
+  );
+}

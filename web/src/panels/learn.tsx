@@ -1,0 +1,166 @@
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { ago, short, versionName } from "../parts/format";
+import {
+  askRetrain, askVersions, canLearn, type Job, learn, learning, promote, retrain, rollBack, type Version, versions,
+} from "../state/learning";
+import { waitingLabels } from "../state/labelling";
+import { labels } from "../state/service";
+
+/** Learning: what waits, what runs, what came of it; the versions and the way back. */
+export function LearnPanel() {
+  useEffect(() => { void askRetrain(); void askVersions(); }, []);
+  return (
+    <div class="panel-body">
+      <section aria-label="Learning">
+        <h2>Learn</h2>
+        <p class="hint">{waitingLabels.value ? `${waitingLabels.value} labels of this page wait.` : "Labels are counted into the map; a refit also trains."}</p>
+        <div class="row">
+          <button type="button" class="primary" disabled={learning.value || !canLearn.value} onClick={() => void learn("relabel")}>Relabel</button>
+          <button type="button" disabled={learning.value || !canLearn.value} onClick={() => void learn("refit")}>Refit</button>
+        </div>
+        {!canLearn.value && <p class="hint">This key may not start learning.</p>}
+        <Progress />
+      </section>
+      <Evidence />
+      <Versions />
+      <Jobs />
+    </div>
+  );
+}
+
+/** The job that runs, or the newest. */
+export function Progress() {
+  const state = retrain.value;
+  const job = state?.job ?? state?.history[0];
+  if (!state || !job) return null;
+  const running = state.state !== "idle";
+  return (
+    <div class={`job ${job.state}`} role="status">
+      <div class="line"><b>{job.method}</b><span>{running ? (job.message ?? state.state) : job.state}</span></div>
+      {running && <progress max={1} {...(job.progress === null ? {} : { value: job.progress })} aria-label="Progress" />}
+      {!running && job.message && <p class="hint">{job.message}</p>}
+    </div>
+  );
+}
+
+function Evidence() {
+  const served = labels.value;
+  if (!served) return null;
+  const most = Math.max(1, ...served.labels.map((one) => one.evidence));
+  return (
+    <section aria-label="Labels">
+      <h2>What the labels rest on</h2>
+      <table class="bars">
+        <thead><tr><th scope="col">label</th><th scope="col">labelled examples</th><th scope="col">channels</th></tr></thead>
+        <tbody>
+          {served.labels.map((one) => (
+            <tr key={one.label}>
+              <th scope="row">{one.label}</th>
+              <td><span class="bar" style={{ width: `${(100 * one.evidence) / most}%` }} /><span>{short(one.evidence)}</span></td>
+              <td>{one.channels}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function Versions() {
+  const compared = useSignal<[string | null, string | null]>([null, null]);
+  const known = versions.value;
+  if (!known) return null;
+  const current = known.versions.find((one) => one.bundle_version === known.current);
+  const left = compared.value[0] ?? current?.parent_version ?? null;
+  const right = compared.value[1] ?? known.current;
+  return (
+    <section aria-label="Versions">
+      <h2>Versions
+        <button type="button" class="link" disabled={!current?.parent_version} onClick={() => void rollBack(null)}>Roll back one</button>
+      </h2>
+      <ol class="versions">
+        {known.versions.map((one) => (
+          <li key={one.bundle_version} class={one.state}>
+            <div class="line"><b title={one.bundle_version}>{versionName(one.bundle_version)}</b><span class="chip">{one.state}</span></div>
+            <div class="line hint">
+              <span>{one.method}, {one.labels.length} labels, {one.feedback} corrections, {ago(Date.parse(one.created))}</span>
+              {one.state !== "current" && one.state !== "rejected" && (
+                <button type="button" class="link" onClick={() => void (one.state === "held" ? promote(one.bundle_version) : rollBack(one.bundle_version))}>
+                  {one.state === "held" ? "Promote" : "Go back to it"}
+                </button>
+              )}
+            </div>
+            {one.parent_version && <div class="hint">from {versionName(one.parent_version)}</div>}
+          </li>
+        ))}
+      </ol>
+      {known.versions.length > 1 && (
+        <div class="compare">
+          <h3>Compare</h3>
+          <div class="row">
+            <Choice name="before" value={left} options={known.versions} onChoose={(one) => { compared.value = [one, compared.value[1]]; }} />
+            <Choice name="after" value={right} options={known.versions} onChoose={(one) => { compared.value = [compared.value[0], one]; }} />
+          </div>
+          <Compared left={known.versions.find((one) => one.bundle_version === left)} right={known.versions.find((one) => one.bundle_version === right)} />
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Choice({ name, value, options, onChoose }: {
+  name: string; value: string | null; options: Version[]; onChoose: (version: string) => void;
+}) {
+  return (
+    <label>{name}{" "}
+      <select value={value ?? ""} onChange={(event) => onChoose(event.currentTarget.value)}>
+        {value === null && <option value="">choose</option>}
+        {options.map((one) => <option key={one.bundle_version} value={one.bundle_version}>{versionName(one.bundle_version)}</option>)}
+      </select>
+    </label>
+  );
+}
+
+function Compared({ left, right }: { left: Version | undefined; right: Version | undefined }) {
+  if (!left || !right) return null;
+  const names = [...new Set([...Object.keys(left.metrics), ...Object.keys(right.metrics)])];
+  const gained = right.labels.filter((label) => !left.labels.includes(label));
+  return (
+    <>
+      {gained.length > 0 && <p class="hint">New labels: {gained.join(", ")}</p>}
+      <table class="compared">
+        <thead><tr><th scope="col">figure</th><th scope="col">before</th><th scope="col">after</th><th scope="col">change</th></tr></thead>
+        <tbody>
+          {names.map((name) => <Figure key={name} name={name} before={left.metrics[name]} after={right.metrics[name]} />)}
+        </tbody>
+      </table>
+    </>
+  );
+}
+
+function Figure({ name, before, after }: { name: string; before: number | undefined; after: number | undefined }) {
+  const change = before === undefined || after === undefined ? Number.NaN : after - before;
+  const text = Number.isNaN(change) ? "–" : `${change > 0 ? "+" : ""}${short(change)}`;
+  return <tr><th scope="row">{name.replaceAll("_", " ")}</th><td>{short(before)}</td><td>{short(after)}</td><td>{text}</td></tr>;
+}
+
+function Jobs() {
+  const jobs: Job[] = retrain.value?.history ?? [];
+  if (!jobs.length) return null;
+  return (
+    <section aria-label="Jobs">
+      <h2>Jobs</h2>
+      <ol class="versions">
+        {jobs.slice(0, 10).map((job) => (
+          <li key={job.job_id} class={job.state}>
+            <div class="line"><b>{job.method}</b><span class="chip">{job.state}</span></div>
+            {job.message && <div class="hint">{job.message}</div>}
+            {job.finished && <div class="hint">{ago(Date.parse(job.finished))}{job.version ? `, ${versionName(job.version)}` : ""}</div>}
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+

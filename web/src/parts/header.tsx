@@ -1,0 +1,42 @@
+import { percent, versionName } from "./format";
+import { key } from "../api/key";
+import { canLearn, learn, learning, retrain } from "../state/learning";
+import { waitingLabels } from "../state/labelling";
+import { bundle } from "../state/service";
+import { keyDialog, setTheme, theme } from "../state/view";
+
+/** What is served, and the button that makes it learn. */
+export function Header() {
+  const served = bundle.value;
+  const waits = waitingLabels.value;
+  const progress = retrain.value?.job?.progress ?? null;
+  return (
+    <header>
+      <h1>RCM-VAE</h1>
+      {served && (
+        <p class="served">
+          <span title={served.bundle_version}>{versionName(served.bundle_version)}</span>
+          <span>{served.lineage.method}</span>
+          <span>{served.labels.length} labels</span>
+          {served.metrics.accuracy !== undefined && <span>accuracy {percent(served.metrics.accuracy)}</span>}
+        </p>
+      )}
+      <div class="right">
+        <button id="learn" type="button" class={waits && !learning.value ? "primary calling" : "primary"}
+          disabled={learning.value || !canLearn.value || !served}
+          title={canLearn.value ? "Count the labels into the model" : "This key may not start learning"}
+          onClick={() => void learn("auto")}>
+          {learning.value ? "Learning …" : waits ? `Learn from ${waits} ${waits === 1 ? "label" : "labels"}` : "Learn"}
+          {learning.value && <progress max={1} {...(progress === null ? {} : { value: progress })} aria-label="Progress of learning" />}
+        </button>
+        <button type="button" onClick={() => { keyDialog.value = true; }} aria-label={key.value ? "Change the key" : "Enter a key"}>
+          {key.value ? "Key ✓" : "Key"}
+        </button>
+        <button type="button" aria-label={theme.value === "dark" ? "Light theme" : "Dark theme"} onClick={() => setTheme(theme.value === "dark" ? "light" : "dark")}>
+          {theme.value === "dark" ? "☀" : "☾"}
+        </button>
+        <a class="button" href="docs">API</a>
+      </div>
+    </header>
+  );
+}

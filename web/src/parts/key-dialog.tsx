@@ -1,0 +1,37 @@
+import { useEffect, useRef } from "preact/hooks";
+import { key, keyWanted, setKey } from "../api/key";
+import { keyDialog } from "../state/view";
+
+/** Asks for the API key; it stays in this tab. */
+export function KeyDialog({ onKey }: { onKey: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const open = keyDialog.value || keyWanted.value;
+  useEffect(() => {
+    if (open && !dialog.current!.open) dialog.current!.showModal();
+    if (!open && dialog.current!.open) dialog.current!.close();
+  }, [open]);
+  const shut = (): void => {
+    keyDialog.value = false;
+    keyWanted.value = false;
+  };
+  return (
+    <dialog ref={dialog} onClose={shut} aria-labelledby="key-title">
+      <form onSubmit={(event) => {
+        event.preventDefault();
+        setKey(String(new FormData(event.currentTarget).get("key") ?? ""));
+        shut();
+        onKey();
+      }}>
+        <h2 id="key-title">Key</h2>
+        <p class="hint">{keyWanted.value ? "The service asks for a key. " : ""}It is kept until this tab closes and sent to this service alone.</p>
+        <label for="key-field">API key</label>
+        <input id="key-field" name="key" type="password" autocomplete="off" defaultValue={key.value} />
+        <div class="row">
+          <button type="submit" class="primary">Use it</button>
+          <button type="button" onClick={shut}>Cancel</button>
+          {key.value && <button type="button" onClick={() => { setKey(""); shut(); onKey(); }}>Forget it</button>}
+        </div>
+      </form>
+    </dialog>
+  );
+}

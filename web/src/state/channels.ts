@@ -1,0 +1,19 @@
+import { signal } from "@preact/signals";
+import { Problem } from "../api/problem";
+import { getJson } from "../api/request";
+import type { Channel, Channels } from "../api/shapes";
+
+export const channels = signal<Channels | null>(null);
+
+export async function askChannels(): Promise<void> {
+  try {
+    channels.value = await getJson<Channels>("channels");
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+  }
+}
+
+/** The channels that inputs fall into, the fullest first. */
+export function used(all: readonly Channel[]): Channel[] {
+  return all.filter((one) => one.usage > 0).sort((a, b) => b.usage - a.usage);
+}

@@ -1,0 +1,78 @@
+import { computed, signal } from "@preact/signals";
+import { feedbackState, postFeedback, withdraw } from "../api/feedback";
+import { explain } from "../api/problem";
+import type { FeedbackItem } from "../api/shapes";
+import { type Deed, pendingLabels, undoable, waiting, withDeed } from "../data/history";
+import { labelName } from "../data/keys";
+import { notify } from "./notices";
+import { bundle, newNames } from "./service";
+
+/** What was labelled on this page, newest first. */
+export const history = signal<Deed[]>([]);
+export const pending = computed(() => pendingLabels(history.value));
+export const waitingLabels = computed(() => waiting(history.value));
+
+let last = 0;
+
+/** What /feedback calls a point of the map: its reference point or its prediction. */
+export function itemOf(pointId: string, label: string): FeedbackItem {
+  return /^r-\d+$/.test(pointId) ? { reference_id: pointId, label } : { prediction_id: pointId, label };
+}
+
+/** Labels points by their ids; says what happened. Resolves to whether the label is durable. */
+export async function labelPoints(pointIds: string[], text: string): Promise<boolean> {
+  const { name, fault } = labelName(text);
+  if (fault) {
+    notify(fault, "bad");
+    return false;
+  }
+  if (!pointIds.length) return false;
+  return carryOut(name, pointIds, pointIds.map((id) => itemOf(id, name)));
+}
+
+/** Labels an input that is on no map. */
+export function labelInput(item: FeedbackItem): Promise<boolean> {
+  return carryOut(item.label, [], [item]);
+}
+
+async function carryOut(label: string, pointIds: string[], items: FeedbackItem[]): Promise<boolean> {
+  let deed: Deed = { number: ++last, label, pointIds, feedbackIds: [], status: "sending", reason: null };
+  history.value = withDeed(history.value, deed);
+  try {
+    const feedbackIds = await postFeedback(items);
+    deed = { ...deed, feedbackIds, status: "queued" };
+    remember(label);
+    return true;
+  } catch (error) {
+    deed = { ...deed, status: "failed", reason: explain(error) };
+    notify(`Not stored: ${deed.reason}`, "bad");
+    return false;
+  } finally {
+    history.value = withDeed(history.value, deed);
+  }
+}
+
+/** Takes the newest labels back. */
+export async function undo(deed: Deed | null = undoable(history.value)): Promise<void> {
+  if (!deed) return;
+  for (const id of deed.feedbackIds) await withdraw(id);
+  const state = await feedbackState(deed.feedbackIds[0]!);
+  history.value = withDeed(history.value, { ...deed, status: state.status, reason: state.reason });
+  notify(`Taken back: ${deed.feedbackIds.length} × ${deed.label}`);
+}
+
+/** Asks where the labels of this page stand now. */
+export async function refreshHistory(): Promise<void> {
+  const open = history.value.filter((deed) => ["queued", "claimed", "withdrawing"].includes(deed.status));
+  for (const deed of open) {
+    const state = await feedbackState(deed.feedbackIds[0]!);
+    if (state.status !== deed.status) {
+      history.value = withDeed(history.value, { ...deed, status: state.status, reason: state.reason });
+    }
+  }
+}
+
+function remember(label: string): void {
+  const known = [...(bundle.value?.labels ?? []), ...newNames.value];
+  if (!known.includes(label)) newNames.value = [...newNames.value, label];
+}

@@ -1,0 +1,84 @@
+import { computed, signal } from "@preact/signals";
+import { Problem } from "../api/problem";
+import { getJson, postJson } from "../api/request";
+import { attempt, notify } from "./notices";
+
+/** One retraining; more members than these are shown nowhere. */
+export interface Job {
+  job_id: string;
+  method: string;
+  state: string;
+  requested: string | null;
+  started: string | null;
+  finished: string | null;
+  progress: number | null;
+  message: string | null;
+  version: string | null;
+  gate?: unknown;
+  counts?: Record<string, number> | null;
+}
+
+export interface Retrain {
+  state: "idle" | "requested" | "running";
+  job: Job | null;
+  history: Job[];
+}
+
+export interface Version {
+  bundle_version: string;
+  parent_version: string | null;
+  created: string;
+  method: string;
+  labels: string[];
+  metrics: Record<string, number>;
+  gate?: unknown;
+  feedback: number;
+  state: "current" | "retired" | "held" | "rejected";
+}
+
+export const retrain = signal<Retrain | null>(null);
+export const versions = signal<{ current: string; versions: Version[] } | null>(null);
+export const learning = computed(() => (retrain.value?.state ?? "idle") !== "idle");
+/** Where the service has no such route, or the key no such scope. */
+export const canLearn = signal(true);
+
+export async function askRetrain(): Promise<void> {
+  try {
+    retrain.value = await getJson<Retrain>("retrain");
+    canLearn.value = true;
+  } catch (error) {
+    if (error instanceof Problem && [403, 404].includes(error.status)) canLearn.value = false;
+  }
+}
+
+export async function askVersions(): Promise<void> {
+  try {
+    versions.value = await getJson("versions");
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+  }
+}
+
+export function learn(method: "auto" | "relabel" | "refit"): Promise<void> {
+  return attempt(async () => {
+    await postJson("retrain", { method });
+    notify("Learning has begun.");
+    await askRetrain();
+  });
+}
+
+export function rollBack(version: string | null): Promise<void> {
+  return attempt(async () => {
+    await postJson("bundle/rollback", version === null ? {} : { version });
+    notify(version === null ? "Rolled back to the version before." : `Rolled back to ${version}.`);
+    await askVersions();
+  });
+}
+
+export function promote(version: string): Promise<void> {
+  return attempt(async () => {
+    await postJson("bundle/promote", { version });
+    notify(`Promoted ${version}.`);
+    await askVersions();
+  });
+}

@@ -1,0 +1,64 @@
+import { versionName } from "../parts/format";
+import { askChannels } from "./channels";
+import { history, refreshHistory } from "./labelling";
+import { askRetrain, askVersions, learning } from "./learning";
+import { followEvents } from "./live";
+import { loadMap } from "./map";
+import { attempt, notify } from "./notices";
+import { askBundle, bundle } from "./service";
+import { fill, asked } from "./queue";
+
+/** When the service is asked again: at events where they come, and by the clock in any case. */
+const LEARNING_MILLISECONDS = 700;
+const IDLE_MILLISECONDS = 5000;
+/** Predictions that stream in load the map again, but at most so often. */
+const MAP_MILLISECONDS = 3000;
+
+/** Asks for everything, and goes on asking until the page ends. */
+export function begin(end: AbortSignal): void {
+  void refresh();
+  let mapIsStale = false;
+  followEvents({
+    onPrediction: () => { mapIsStale = true; },
+    onBundle: () => void look(),
+    onRetrain: () => void askRetrain(),
+  }, end);
+  const slow = setInterval(() => {
+    if (!mapIsStale || document.hidden) return;
+    mapIsStale = false;
+    void loadMap();
+  }, MAP_MILLISECONDS);
+  let timer = 0;
+  const beat = async (): Promise<void> => {
+    if (!document.hidden) await look();
+    if (!end.aborted) timer = window.setTimeout(beat, learning.value ? LEARNING_MILLISECONDS : IDLE_MILLISECONDS);
+  };
+  timer = window.setTimeout(beat, IDLE_MILLISECONDS);
+  end.addEventListener("abort", () => { clearInterval(slow); clearTimeout(timer); });
+  // Learning that has just begun is looked at soon.
+  const stop = learning.subscribe((runs) => {
+    if (!runs) return;
+    clearTimeout(timer);
+    timer = window.setTimeout(beat, LEARNING_MILLISECONDS);
+  });
+  end.addEventListener("abort", stop);
+}
+
+export async function refresh(): Promise<void> {
+  await askBundle();
+  await Promise.all([loadMap(), attempt(askChannels), askRetrain()]);
+}
+
+/** What is served, and where the labels stand; another version changes the map. */
+async function look(): Promise<void> {
+  const before = bundle.value;
+  const wasLearning = learning.value;
+  const [changed] = await Promise.all([askBundle(), wasLearning ? askRetrain() : undefined]);
+  if (changed && bundle.value) {
+    const gained = bundle.value.labels.filter((label) => !before?.labels.includes(label));
+    notify(gained.length ? `Learned: ${gained.join(", ")}` : `Now serving ${versionName(bundle.value.bundle_version)}`);
+    await Promise.all([loadMap(), attempt(askChannels), askRetrain(), attempt(askVersions)]);
+    if (asked.value) void fill();
+  }
+  if (history.value.length && (changed || (wasLearning && !learning.value))) await attempt(refreshHistory);
+}
