@@ -28,6 +28,7 @@ from rcmvae.scaling import CENTRE, HIGHEST, LOWEST, WIDTH, Scaling
 Likelihood = Literal["bernoulli", "gaussian"]
 
 _ANCHOR, _PLANE = "position_anchor", "position_plane"
+_PRIOR_MEAN, _PRIOR_LOGVAR = "prior_mean", "prior_logvar"
 
 _AS_IT_IS = """
     flat_x = Reshape (x, flat)
@@ -191,17 +192,33 @@ class Placement:
     plane: NDArray[np.floating]
 
 
-def read_placement(scores: bytes) -> Placement:
-    """The placement that a verified `scores.onnx` holds.
+def read_placement(scores: bytes) -> Placement | None:
+    """The placement that a verified `scores.onnx` holds; None where it places otherwise."""
+    constants = {each.name: each for each in onnx.load_from_string(scores).graph.initializer}
+    if {_ANCHOR, _PLANE} - constants.keys():
+        return None
+    return Placement(*(numpy_helper.to_array(constants[name]) for name in (_ANCHOR, _PLANE)))
+
+
+def read_prior(scores: bytes, num_channels: int, latent_dim: int) -> LatentPrior:
+    """The prior on z that a verified `scores.onnx` holds; N(0, I) where it holds none.
 
     Raises:
-        BundleDamaged: it holds none.
+        BundleDamaged: it is of other channels or latents.
     """
     constants = {each.name: each for each in onnx.load_from_string(scores).graph.initializer}
-    missing = {_ANCHOR, _PLANE} - constants.keys()
-    if missing:
-        raise BundleDamaged("graph", SCORES, f"{min(missing)}: expected a constant, found none")
-    return Placement(*(numpy_helper.to_array(constants[name]) for name in (_ANCHOR, _PLANE)))
+    if _PRIOR_MEAN not in constants or _PRIOR_LOGVAR not in constants:
+        return LatentPrior.standard(num_channels, latent_dim)
+    prior = LatentPrior(
+        *(
+            numpy_helper.to_array(constants[name]).astype(np.float64)
+            for name in (_PRIOR_MEAN, _PRIOR_LOGVAR)
+        )
+    )
+    if {prior.mean.shape, prior.logvar.shape} != {(num_channels, latent_dim)}:
+        expected = (num_channels, latent_dim)
+        raise BundleDamaged("graph", SCORES, f"prior: expected {expected}, got others")
+    return prior
 
 
 def scores_graph(
@@ -261,9 +278,9 @@ def scores_graph(
     }
     if prior is not None and not prior.is_standard:
         constants |= {
-            "prior_mean": prior.mean,
+            _PRIOR_MEAN: prior.mean,
             "prior_scale": prior.scale,
-            "prior_logvar": prior.logvar,
+            _PRIOR_LOGVAR: prior.logvar,
         }
     if scaling is not None:
         constants |= {CENTRE: scaling.centre, WIDTH: scaling.width}

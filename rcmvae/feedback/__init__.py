@@ -13,6 +13,7 @@ from rcmvae.feedback.record import (
     Unlabelled,
     Waiting,
 )
+from rcmvae.feedback.shown import GivenLabel, PlacedCapture, Span
 from rcmvae.feedback.status import FeedbackStatus
 from rcmvae.feedback.store import FeedbackStore
 
@@ -27,7 +28,10 @@ __all__ = [
     "FeedbackRecord",
     "FeedbackStatus",
     "FeedbackStore",
+    "GivenLabel",
     "NewFeedback",
+    "PlacedCapture",
+    "Span",
     "Unlabelled",
     "Waiting",
 ]

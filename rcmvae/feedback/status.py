@@ -40,5 +40,8 @@ COUNTING = frozenset(
 )
 """Statuses of corrections that have a say in what an input is."""
 
+STANDING = (FeedbackStatus.QUEUED, FeedbackStatus.CLAIMED, FeedbackStatus.APPLIED)
+"""Statuses of corrections that are or will be part of a bundle."""
+
 LEAVING = frozenset({FeedbackStatus.REPLACED, FeedbackStatus.WITHDRAWING})
 """Statuses of what the next job takes out of the bundle."""
