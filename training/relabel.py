@@ -15,8 +15,9 @@ from rcmvae.feedback import FeedbackRecord
 from rcmvae.label_map import LabelMap, claim_channels, free_channels
 from training.config import from_json
 from training.data import NO_LABEL
-from training.draft import FITTED_ACCURACY, foundation_of, read_golden, write_draft
+from training.draft import FITTED_ACCURACY, FITTED_RECALL, foundation_of, write_draft
 from training.encode import encode, session_of
+from training.golden_set import read_golden
 
 logger = logging.getLogger(__name__)
 
@@ -140,5 +141,5 @@ def _inherited_metrics(parent: Bundle) -> dict[str, float]:
     return {
         name: value
         for name, value in metrics.items()
-        if name.startswith("parity_") or name == FITTED_ACCURACY
+        if name.startswith(("parity_", FITTED_RECALL)) or name == FITTED_ACCURACY
     }

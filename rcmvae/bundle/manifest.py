@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from rcmvae.bundle.gate_report import GateReport
+
 FORMAT_VERSION: Final = 1
 MANIFEST_NAME = "manifest.json"
 MANIFEST_DIGEST_NAME = "manifest.json.sha256"
@@ -98,6 +100,7 @@ class Lineage(_Frozen):
         feedback_ids: corrections that the parent did not hold.
         withdrawn_ids: corrections that this one no longer holds.
         data_sha256: of the data of the fit.
+        gate: what the gate said of it; None for what it did not judge, such as a fit.
     """
 
     method: Method
@@ -105,6 +108,7 @@ class Lineage(_Frozen):
     feedback_ids: tuple[str, ...] = ()
     withdrawn_ids: tuple[str, ...] = ()
     data_sha256: str | None = None
+    gate: GateReport | None = None
 
 
 class Manifest(_Frozen):

@@ -23,6 +23,8 @@ _TAKEN_BACK: Mapping[FeedbackStatus, FeedbackStatus] = {
     FeedbackStatus.CLAIMED: FeedbackStatus.WITHDRAWING,
     FeedbackStatus.APPLIED: FeedbackStatus.WITHDRAWING,
     FeedbackStatus.REPLACED: FeedbackStatus.WITHDRAWING,
+    # One that the gate holds may be in a bundle that a person promotes.
+    FeedbackStatus.QUARANTINED: FeedbackStatus.WITHDRAWING,
     FeedbackStatus.WITHDRAWING: FeedbackStatus.WITHDRAWING,
 }
 """What becomes of what a bundle may hold; all else is withdrawn at once."""

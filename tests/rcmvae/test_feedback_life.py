@@ -58,7 +58,7 @@ class LifeAndBundle(RuleBasedStateMachine):
         before = self.store.get(feedback_id).status
         record = self.store.withdraw(feedback_id, "op", "mistaken")
         assert record.status in (FeedbackStatus.WITHDRAWING, FeedbackStatus.WITHDRAWN)
-        if before in (FeedbackStatus.QUEUED, FeedbackStatus.QUARANTINED):
+        if before in (FeedbackStatus.QUEUED, FeedbackStatus.SUPERSEDED):
             assert record.status is FeedbackStatus.WITHDRAWN
         self.silent.add(feedback_id)
 
