@@ -30,6 +30,7 @@ class Predictor:
     Attributes:
         manifest: of the bundle.
         calibration: of the bundle.
+        score_names: columns of the scores of an answer.
         decoder: of the bundle.
         placement: of the channels in the 2-D picture; None where the graph says it otherwise.
         active_providers: execution providers that the session really uses, first choice first.
@@ -53,7 +54,7 @@ class Predictor:
         self._outputs = (*SERVED_OUTPUTS, *({SIGMA} & offered))
         self._sampler = Sampler(self._run, decoder)
         self._p_values = PValues(calibration)
-        self._score_names = (*calibration.score_names, "responsibility", "unowned", "fused")
+        self.score_names = (*calibration.score_names, "responsibility", "unowned", "fused")
         self.active_providers: tuple[str, ...] = tuple(session.get_providers())
 
     @classmethod
@@ -122,7 +123,7 @@ class Predictor:
                 out["channel_ambiguity"],
                 out["label_map_ignorance"],
             ),
-            score_names=self._score_names,
+            score_names=self.score_names,
             scores=np.column_stack(
                 [out["scores"], out["responsibility"], out["unowned"], out["fused"]]
             ),
@@ -167,7 +168,7 @@ class Predictor:
         columns = (
             (TAU, batch.probabilities, len(self.manifest.labels)),
             (TAU, batch.responsibilities, self.manifest.num_channels),
-            (SCORES, batch.scores, len(self._score_names)),
+            (SCORES, batch.scores, len(self.score_names)),
         )
         for file, array, count in columns:
             if array.shape != (WARM_ROWS, count):

@@ -10,6 +10,7 @@ from rcmvae.errors import KeysRequired
 from rcmvae.provider import machine_providers
 from service.access.key_file import read_keys
 from service.access.loopback import is_loopback
+from service.log_form import form_logs
 from service.orphan import announce_server
 from service.settings import Settings, environment_name
 
@@ -30,6 +31,7 @@ def prepare(settings: Settings, address: str) -> None:
         KeyFileError: the keys cannot be read.
         ProviderUnavailable: CUDA is required, and this machine has none.
     """
+    form_logs(settings.log_form)
     _require_keys(settings, address)
     if settings.require_cuda:
         machine_providers(require_cuda=True)

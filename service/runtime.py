@@ -16,13 +16,17 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from rcmvae.provider import CPU, machine_providers
+from service.access.admission import Admission
 from service.access.keyring import Keyring
+from service.access.quota import parse_quota
+from service.access.rate import Rates
 from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
 from service.drift import DriftWatch
 from service.hotswap import BundleWatcher
 from service.inference import Inference
 from service.live_points import LivePoints
+from service.log_form import form_logs
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.orphan import ParentWatch
 from service.repeat import repeat
@@ -57,7 +61,7 @@ class Runtime:
         live_points: captures and labels in the page's picture.
         large_work: one thread for bodies and batches that would block the event loop.
         batcher: runs the questions of all connections together.
-        keys: who may come in; None where no keys are configured.
+        admission: who may come in, and how often.
     """
 
     settings: Settings
@@ -69,7 +73,7 @@ class Runtime:
     live_points: LivePoints
     large_work: ThreadPoolExecutor
     batcher: MicroBatcher
-    keys: Keyring | None
+    admission: Admission
 
     async def beside(self, work: Callable[[], _Result]) -> _Result:
         """Do large work in the one thread for it; what comes meanwhile waits its turn."""
@@ -81,8 +85,8 @@ class Runtime:
 
     async def refresh_keys(self) -> None:
         """Take keys that were added or removed, without blocking the event loop."""
-        if self.keys is not None:
-            await asyncio.to_thread(self.keys.refresh)
+        if self.admission.keys is not None:
+            await asyncio.to_thread(self.admission.keys.refresh)
 
     async def read(self, body: bytes, parse: Callable[[], _Result]) -> _Result:
         """Parse a body, beside the event loop if it is large."""
@@ -102,6 +106,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
     Raises:
         ProviderUnavailable: CUDA is required, and this machine has none.
     """
+    form_logs(settings.log_form)
     with TemporaryDirectory(prefix="rcmvae-metrics-") as own:
         runtime = await asyncio.to_thread(_build, settings, Path(own))
         _calm_garbage_collector()
@@ -155,10 +160,25 @@ def _build(settings: Settings, own: Path) -> Runtime:
     )
     batcher = MicroBatcher(Inference(metrics.answers, drift), thread, limits, metrics.queue)
     live_points = LivePoints(store, thread, settings.map_points)
-    keys = None if settings.keys_file is None else Keyring(settings.keys_file)
     return Runtime(
-        settings, metrics, bundles, store, captures, drift, live_points, thread, batcher, keys
+        settings,
+        metrics,
+        bundles,
+        store,
+        captures,
+        drift,
+        live_points,
+        thread,
+        batcher,
+        _admission(settings),
     )
+
+
+def _admission(settings: Settings) -> Admission:
+    keys = None if settings.keys_file is None else Keyring(settings.keys_file)
+    requests = parse_quota("requests", settings.rate_requests)
+    rows = parse_quota("rows", settings.rate_rows)
+    return Admission(keys, Rates(requests, rows), public_without_keys=settings.public_without_keys)
 
 
 def _metrics(settings: Settings, own: Path) -> Metrics:

@@ -358,3 +358,4 @@ class ProblemDocument(_Wire):
     detail: str
     error: str
     errors: list[FieldFault]
+    request_id: str

@@ -3,10 +3,18 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rcmvae.drift import RUN_LENGTH
+from service.access.quota import parse_quota
+from service.log_form import LogForm
+
+
+def _is_quota(notation: str) -> str:
+    parse_quota("units", notation)
+    return notation
+
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -23,6 +31,9 @@ class Settings(BaseSettings):
     models_dir: Path = Field(Path("models"), description="Folder of the bundles and the pointer.")
     store_url: str = Field(
         "sqlite:///var/feedback.db", description="Feedback store, an SQLAlchemy URL."
+    )
+    model_name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$")] = Field(
+        "rcmvae", description="Name of the model in the inference protocol (/v2/models/NAME)."
     )
     poll_seconds: PositiveFloat = Field(
         2.0, description="How often each worker reads the pointer, in seconds."
@@ -85,6 +96,13 @@ class Settings(BaseSettings):
     keys_file: Path | None = Field(
         None, description="File of the API keys; without it loopback is open, and nothing else."
     )
+    rate_requests: Annotated[str, AfterValidator(_is_quota)] | None = Field(
+        None,
+        description="Requests of one key or address, as 600/minute; each worker counts its own.",
+    )
+    rate_rows: Annotated[str, AfterValidator(_is_quota)] | None = Field(
+        None, description="The same for inputs, draws and feedback items, as 100000/minute."
+    )
     public_without_keys: bool = Field(
         False, description="Without keys, answer everybody on any address; for trusted networks."
     )
@@ -97,6 +115,9 @@ class Settings(BaseSettings):
         False, description="Record OpenTelemetry spans; roughly doubles the cost of a request."
     )
     access_log: bool = Field(False, description="Log a line for every request.")
+    log_form: LogForm = Field(
+        LogForm.AUTO, description="Log lines as json or text; auto is text at a terminal."
+    )
 
 
 def environment_name(field: str) -> str:

@@ -32,6 +32,7 @@ async def post_feedback(request: Request) -> Response:
     records = await _repeated(runtime, key, digest)
     if records is None:
         entries = await _entries(runtime, body, principal_of(request))
+        runtime.admission.charge_rows(request, len(entries))
         records = await runtime.store.run(
             lambda store: store.add(entries, idempotency_key=key, body_sha256=digest)
         )
