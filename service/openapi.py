@@ -17,7 +17,7 @@ from service.operation import BODY_ERRORS, Json, Operation
 from service.points import Source
 from service.routes.channels import KINDS
 from service.routes.thumbnails import MOST_IDS
-from service.sampling_request import COVERAGES, MOST_DRAWS, SAMPLED_CHANNELS
+from service.sampling_request import COVERAGES, MOST_DRAWS, MOST_SEED, SAMPLED_CHANNELS
 from service.version import VERSION
 from service.wire.media_types import ARROW, JSON, PNG, READ
 
@@ -65,7 +65,11 @@ _PREDICT_PARAMETERS = (
         "Draws of the sampled uncertainty; not with JSON.",
     ),
     _query("format", {"enum": list(JsonFormat)}, "Layout of an answer in JSON; not with JSON."),
-    _query("seed", {"type": "integer", "minimum": 0}, "Of the draws; not with JSON."),
+    _query(
+        "seed",
+        {"type": "integer", "minimum": 0, "maximum": MOST_SEED},
+        "Of the draws; not with JSON.",
+    ),
     _query("sample_channel", {"enum": list(SAMPLED_CHANNELS)}, "Of the draws; not with JSON."),
 )
 _CANDIDATE_PARAMETERS = (

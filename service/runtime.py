@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from rcmvae.provider import CPU, machine_providers
+from rcmvae.provider import is_accelerated, machine_providers
 from service.access.admission import Admission
 from service.access.keyring import Keyring
 from service.access.quota import parse_quota
@@ -138,7 +138,9 @@ def _calm_garbage_collector() -> None:
 
 def _build(settings: Settings, own: Path) -> Runtime:
     metrics = _metrics(settings, own)
-    providers = machine_providers(require_cuda=settings.require_cuda)
+    providers = machine_providers(
+        wanted=settings.wanted_providers, require_cuda=settings.require_cuda
+    )
     _log.info("execution providers: %s", ", ".join(providers))
     opener = partial(open_served, providers=providers, threads=settings.threads)
     bundles = BundleWatcher(settings.models_dir, opener, metrics)
@@ -154,7 +156,7 @@ def _build(settings: Settings, own: Path) -> Runtime:
     drift = DriftWatch(metrics, run_length=settings.drift_run_length, window=settings.drift_window)
     thread = ThreadPoolExecutor(1, thread_name_prefix="large-work")
     limits = Limits(
-        inline_rows=settings.inline_rows if providers[0] == CPU else 0,
+        inline_rows=0 if is_accelerated(providers) else settings.inline_rows,
         batch_rows=settings.batch_rows,
         queue_rows=settings.queue_rows,
     )

@@ -11,7 +11,7 @@ from rcmvae.candidates import Strategy
 from rcmvae.decision import Decision
 from rcmvae.sampled import SampledChannel
 from service.include import JsonFormat, Part
-from service.sampling_request import MOST_DRAWS
+from service.sampling_request import MOST_DRAWS, MOST_SEED
 from service.worker_drift import Question
 
 Row = Annotated[
@@ -49,7 +49,9 @@ class PredictBody(_Wire):
     samples: Annotated[int, Field(ge=2, le=MOST_DRAWS)] | None = Field(
         None, description="Draws of the sampled uncertainty; without it there is none."
     )
-    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="Of the draws; 0 if none.")
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] | None = Field(
+        None, description="Of the draws; 0 if none."
+    )
     sample_channel: SampledChannel | None = Field(
         None, description="Draws from the best channel, or from one drawn each time; best if none."
     )

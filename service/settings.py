@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rcmvae.drift import RUN_LENGTH
+from rcmvae.provider import BY_NAME
 from service.access.quota import parse_quota
 from service.log_form import LogForm
 
@@ -18,6 +19,8 @@ def _is_quota(notation: str) -> str:
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_ONE = f"({'|'.join(BY_NAME)})"
+_PROVIDERS = f"^(auto|{_ONE}(,{_ONE})*)$"
 
 
 class Settings(BaseSettings):
@@ -58,6 +61,11 @@ class Settings(BaseSettings):
     )
     queue_rows: PositiveInt = Field(
         8192, description="Inputs and draws that may wait for a run before requests are refused."
+    )
+    providers: Annotated[str, Field(pattern=_PROVIDERS)] = Field(
+        "auto",
+        description="Execution providers in the order of preference, of tensorrt, cuda and cpu "
+        "with commas, each of which must come up; auto is cuda where there is one, else cpu.",
     )
     require_cuda: bool = Field(False, description="Refuse to start without a CUDA provider.")
     threads: PositiveInt = Field(1, description="ONNX Runtime threads of each worker.")
@@ -118,6 +126,13 @@ class Settings(BaseSettings):
     log_form: LogForm = Field(
         LogForm.AUTO, description="Log lines as json or text; auto is text at a terminal."
     )
+
+    @property
+    def wanted_providers(self) -> tuple[str, ...]:
+        """The providers as ONNX Runtime names them; empty for auto."""
+        if self.providers == "auto":
+            return ()
+        return tuple(BY_NAME[name] for name in dict.fromkeys(self.providers.split(",")))
 
 
 def environment_name(field: str) -> str:
