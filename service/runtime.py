@@ -23,6 +23,9 @@ from service.access.rate import Rates
 from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
 from service.drift import DriftWatch
+from service.drift_answer import drift_answer
+from service.event_feed import EventFeed
+from service.event_source import LOOK_SECONDS, EventSource
 from service.hotswap import BundleWatcher
 from service.inference import Inference
 from service.live_points import LivePoints
@@ -59,6 +62,7 @@ class Runtime:
         captures: inputs of recent predictions.
         drift: whether the traffic is still like the calibration sample.
         live_points: captures and labels in the page's picture.
+        events: what GET /events tells.
         large_work: one thread for bodies and batches that would block the event loop.
         batcher: runs the questions of all connections together.
         admission: who may come in, and how often.
@@ -71,6 +75,7 @@ class Runtime:
     captures: CaptureBuffer
     drift: DriftWatch
     live_points: LivePoints
+    events: EventSource
     large_work: ThreadPoolExecutor
     batcher: MicroBatcher
     admission: Admission
@@ -117,6 +122,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
                 (runtime.bundles.refresh_in_thread, settings.poll_seconds),
                 (runtime.captures.flush, settings.capture_flush_seconds),
                 (runtime.fold_drift, _DRIFT_SECONDS),
+                (runtime.events.look_for_readers, LOOK_SECONDS),
                 (runtime.refresh_keys, _KEYS_SECONDS),
                 (ParentWatch().check, _PARENT_SECONDS),
             )
@@ -160,19 +166,30 @@ def _build(settings: Settings, own: Path) -> Runtime:
         batch_rows=settings.batch_rows,
         queue_rows=settings.queue_rows,
     )
-    batcher = MicroBatcher(Inference(metrics.answers, drift), thread, limits, metrics.queue)
+    batcher = MicroBatcher(
+        Inference(metrics.answers, drift, settings.batch_rows), thread, limits, metrics.queue
+    )
     live_points = LivePoints(store, thread, settings.map_points)
-    return Runtime(
-        settings,
-        metrics,
+    events = EventSource(
+        EventFeed(settings.event_streams, metrics.events_lost),
         bundles,
         store,
-        captures,
-        drift,
-        live_points,
         thread,
-        batcher,
-        _admission(settings),
+        alpha=lambda served: settings.alpha or served.predictor.calibration.alpha,
+        drift=partial(drift_answer, settings, metrics, drift),
+    )
+    return Runtime(
+        settings=settings,
+        metrics=metrics,
+        bundles=bundles,
+        store=store,
+        captures=captures,
+        drift=drift,
+        live_points=live_points,
+        events=events,
+        large_work=thread,
+        batcher=batcher,
+        admission=_admission(settings),
     )
 
 
