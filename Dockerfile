@@ -2,7 +2,9 @@
 #
 #   docker build -t rcmvae .
 #   docker build -t rcmvae:cpu --build-arg RUNTIME=cpu .
-#   docker run --gpus all -e RCMVAE_REQUIRE_CUDA=true -p 3000:3000 -v "$PWD/models:/app/models:ro" -v rcmvae-var:/app/var rcmvae
+#   docker run --gpus all -e RCMVAE_REQUIRE_CUDA=true -e RCMVAE_KEYS_FILE=/app/var/keys.json -p 3000:3000 -v "$PWD/models:/app/models:ro" -v rcmvae-var:/app/var rcmvae
+#
+# On 0.0.0.0 the server wants keys: docs/security.md.
 #
 # Why a slim Python base and not a CUDA one: the lock of the GPU runtime holds CUDA 13 and cuDNN 9 as
 # packages of exact version (onnxruntime-gpu[cuda,cudnn]), so a CUDA base would carry all of it twice

@@ -13,9 +13,13 @@ RcmvaeError
 |-- FeedbackError
 |   |-- FeedbackNotFound      no feedback with this id
 |   |-- PredictionNotFound    no captured prediction with this id
+|   |-- JobNotFound           no retrain job with this id
+|   |-- JobFailed             a retrain job ended in an error
 |   |-- IdempotencyConflict   the key was used before with another body
 |   |-- ClaimLost             a lease expired and another worker took the items
 |   `-- StoreUnavailable      the database does not answer or refuses to write
+|-- KeysRequired              a service that others can reach has no keys
+|-- KeyFileError              the file of the API keys cannot be read or written
 |-- ProviderUnavailable       the execution provider asked for is not on this machine
 |-- TrainingError
 |   |-- DataError             a data source is missing or malformed
@@ -101,6 +105,14 @@ class PredictionNotFound(FeedbackError):
     """No captured prediction with this id."""
 
 
+class JobNotFound(FeedbackError):
+    """No retrain job with this id."""
+
+
+class JobFailed(FeedbackError):
+    """A retrain job ended in an error, which the message has."""
+
+
 class IdempotencyConflict(FeedbackError):
     """The idempotency key was used before with another body."""
 
@@ -111,6 +123,14 @@ class ClaimLost(FeedbackError):
 
 class StoreUnavailable(FeedbackError):
     """The database does not answer or refuses to write."""
+
+
+class KeysRequired(RcmvaeError):
+    """A service that others can reach has no keys, and was not told to do without."""
+
+
+class KeyFileError(RcmvaeError):
+    """The file of the API keys cannot be read or written."""
 
 
 class ProviderUnavailable(RcmvaeError):

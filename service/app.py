@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rcmvae.errors import RcmvaeError
 from service.asgi import create_app
+from service.bind_address import bind_address
 from service.deployment import prepare
 from service.settings import Settings
 
@@ -60,7 +61,7 @@ class RcmVae:
     def prepare() -> None:
         """Once, before the workers are started."""
         try:
-            prepare(settings)
+            prepare(settings, bind_address())
         except RcmvaeError as error:
             _log.error("not started: %s", error)
             sys.exit(1)

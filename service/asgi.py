@@ -7,9 +7,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route
 
 from rcmvae.errors import RcmvaeError
+from service.access import Access, Scope, ScopedRoute
 from service.every_request import EveryRequest
 from service.problem import on_disconnect, on_http, on_raised
 from service.routes.bundle import get_bundle, get_labels
@@ -23,24 +23,25 @@ from service.routes.predict import predict
 from service.runtime import running
 from service.settings import Settings
 
-ROUTES = (
-    Route("/predict", predict, methods=["POST"]),
-    Route("/feedback", post_feedback, methods=["POST"]),
-    Route("/feedback/{feedback_id}", get_feedback, methods=["GET"]),
-    Route("/labels", get_labels, methods=["GET"]),
-    Route("/bundle", get_bundle, methods=["GET"]),
-    Route("/candidates", get_candidates, methods=["GET"]),
-    Route("/drift", get_drift, methods=["GET"]),
-    Route("/livez", livez, methods=["GET"]),
-    Route("/readyz", readyz, methods=["GET"]),
-    Route("/metrics", metrics, methods=["GET"]),
-    Route("/openapi.json", openapi, methods=["GET"]),
-    Route("/docs", docs, methods=["GET"]),
-    Route("/docs/swagger-ui-bundle.js", swagger_script, methods=["GET"]),
-    Route("/docs/swagger-ui.css", swagger_style, methods=["GET"]),
-    Route("/assets/{name}", page_asset, methods=["GET"]),
-    Route("/", page, methods=["GET"]),
+ROUTES: tuple[ScopedRoute, ...] = (
+    ScopedRoute("/predict", predict, methods=["POST"], needs=Scope.PREDICT),
+    ScopedRoute("/feedback", post_feedback, methods=["POST"], needs=Scope.FEEDBACK),
+    ScopedRoute("/feedback/{feedback_id}", get_feedback, methods=["GET"], needs=Scope.PREDICT),
+    ScopedRoute("/labels", get_labels, methods=["GET"], needs=Access.ANY_KEY),
+    ScopedRoute("/bundle", get_bundle, methods=["GET"], needs=Access.ANY_KEY),
+    ScopedRoute("/candidates", get_candidates, methods=["GET"], needs=Scope.PREDICT),
+    ScopedRoute("/drift", get_drift, methods=["GET"], needs=Access.ANY_KEY),
+    ScopedRoute("/livez", livez, methods=["GET"], needs=Access.OPEN),
+    ScopedRoute("/readyz", readyz, methods=["GET"], needs=Access.OPEN),
+    ScopedRoute("/metrics", metrics, methods=["GET"], needs=Access.ANY_KEY),
+    ScopedRoute("/openapi.json", openapi, methods=["GET"], needs=Access.OPEN),
+    ScopedRoute("/docs", docs, methods=["GET"], needs=Access.OPEN),
+    ScopedRoute("/docs/swagger-ui-bundle.js", swagger_script, methods=["GET"], needs=Access.OPEN),
+    ScopedRoute("/docs/swagger-ui.css", swagger_style, methods=["GET"], needs=Access.OPEN),
+    ScopedRoute("/assets/{name}", page_asset, methods=["GET"], needs=Access.OPEN),
+    ScopedRoute("/", page, methods=["GET"], needs=Access.OPEN),
 )
+"""Every route, and what a key must be good for to use it."""
 
 
 def create_app(settings: Settings) -> Starlette:

@@ -48,7 +48,8 @@ class _Waiting:
     """One request in a queue.
 
     Attributes:
-        question: its rows.
+        question: its inputs.
+        rows: what it costs.
         finish: makes its answer from the predictions of its own rows.
         answer: where that goes; done already when nobody waits any more.
         queued: when it came, by the loop's clock.
@@ -56,13 +57,14 @@ class _Waiting:
     """
 
     question: Question
+    rows: int
     finish: Callable[[PredictionBatch], Any]
     answer: asyncio.Future[Any]
     queued: float
     deadline: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Outcome:
     """What became of a request that was run: a result, or the error in its place."""
 
@@ -112,12 +114,13 @@ class MicroBatcher:
             RequestRefused: 503 the queue is full or the worker stops; 504 the deadline passed.
             Exception: what ``ask`` or ``finish`` raised for this request.
         """
-        self._require_room(question.rows)
+        rows = question.rows
+        self._require_room(rows)
         loop = asyncio.get_running_loop()
         now = loop.time()
-        waiting = _Waiting(question, finish, loop.create_future(), now, now + within_seconds)
-        self._rows += question.rows
-        if question.rows <= self._limits.inline_rows:
+        waiting = _Waiting(question, rows, finish, loop.create_future(), now, now + within_seconds)
+        self._rows += rows
+        if rows <= self._limits.inline_rows:
             self._small.append(waiting)
             self._make_small_due(loop)
         else:
@@ -165,18 +168,18 @@ class MicroBatcher:
         self._metrics.depth.observe(self._rows)
         taken: list[_Waiting] = []
         rows = 0
-        while queue and (not taken or rows + queue[0].question.rows <= most_rows):
+        while queue and (not taken or rows + queue[0].rows <= most_rows):
             waiting = queue.popleft()
-            self._rows -= waiting.question.rows
+            self._rows -= waiting.rows
             if self._is_wanted(waiting, now):
                 taken.append(waiting)
-                rows += waiting.question.rows
+                rows += waiting.rows
+        self._metrics.wait.observe_all([now - waiting.queued for waiting in taken])
         return taken
 
     def _is_wanted(self, waiting: _Waiting, now: float) -> bool:
         if waiting.answer.done():
             return False
-        self._metrics.wait.observe(now - waiting.queued)
         if now > waiting.deadline:
             expected = f"a run within {waiting.deadline - waiting.queued:g} s"
             late = refusal(504, "deadline", "request", expected, "a queue that is longer")

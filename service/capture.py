@@ -10,8 +10,8 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,7 @@ from service.store import LazyStore
 _log = logging.getLogger("bentoml.rcmvae")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One answered input. The store's own record is made later, off the event loop.
 
     Attributes:

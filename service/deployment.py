@@ -6,19 +6,31 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from rcmvae.errors import KeysRequired
 from rcmvae.provider import machine_providers
+from service.access.key_file import read_keys
+from service.access.loopback import is_loopback
 from service.orphan import announce_server
 from service.settings import Settings, environment_name
 
 
-def prepare(settings: Settings) -> None:
+def prepare(settings: Settings, address: str) -> None:
     """Refuse to start without the required provider, and give the workers a metrics folder.
+
+    A server that others can reach needs keys, or be told that it needs none.
 
     A worker that fails to start is started again for ever; here a failure ends the server.
 
+    Args:
+        settings: of the server.
+        address: that it is about to bind.
+
     Raises:
+        KeysRequired: others could reach the address, and nothing says who may come in.
+        KeyFileError: the keys cannot be read.
         ProviderUnavailable: CUDA is required, and this machine has none.
     """
+    _require_keys(settings, address)
     if settings.require_cuda:
         machine_providers(require_cuda=True)
     announce_server()
@@ -28,6 +40,16 @@ def prepare(settings: Settings) -> None:
         os.environ[environment_name("metrics_dir")] = directory
     else:
         _empty(settings.metrics_dir)
+
+
+def _require_keys(settings: Settings, address: str) -> None:
+    if settings.keys_file is not None:
+        read_keys(settings.keys_file)
+    elif not settings.public_without_keys and not is_loopback(address):
+        raise KeysRequired(
+            f"others can reach {address}: set {environment_name('keys_file')}, "
+            f"or {environment_name('public_without_keys')}=1 in a trusted network"
+        )
 
 
 def _empty(directory: Path) -> None:

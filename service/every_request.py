@@ -64,10 +64,7 @@ class EveryRequest:
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:
-    measured = scope["app"].state.runtime.metrics
-    route = _route(scope)
-    measured.requests.labels(route, str(status)).inc()
-    measured.request_duration.labels(route).observe(seconds)
+    scope["app"].state.runtime.metrics.requests.count(_route(scope), status, seconds)
 
 
 def _route(scope: Scope) -> str:

@@ -13,13 +13,13 @@ from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
-    Histogram,
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from service.prediction_metrics import SECONDS, PredictionMetrics
+from service.prediction_metrics import PredictionMetrics
 from service.queue_metrics import QueueMetrics
+from service.request_metrics import RequestMetrics
 from service.served_bundles import ServedBundles
 from service.worker_drift import Question, WorkerDrift
 
@@ -57,16 +57,7 @@ class Metrics:
         self._own = CollectorRegistry()
         self._own.register(self.served)
         self._own.register(self.drift)
-        self.requests = Counter(
-            "rcmvae_requests", "HTTP requests.", ["route", "status"], registry=registry
-        )
-        self.request_duration = Histogram(
-            "rcmvae_request_duration_seconds",
-            "Time from the request to the end of the response.",
-            ["route"],
-            buckets=SECONDS,
-            registry=registry,
-        )
+        self.requests = RequestMetrics(registry)
         self.rejections = Counter(
             "rcmvae_rejected_requests",
             "Requests answered with a problem, by its kind.",

@@ -1,12 +1,13 @@
 """What is measured of the answers: how long, how many, how sure and how strange."""
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from rcmvae.decision import Decision
 from rcmvae.prediction import PredictionBatch
+from service.bulk_histogram import BulkHistogram
 
 MAX_LABELS = 256
 OTHER_LABEL = "(other)"
@@ -44,6 +45,8 @@ class PredictionMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._labels_seen: set[str] = set()
+        # Finding a labelled child costs as much as counting with it.
+        self._children: dict[tuple[Decision, str], Counter] = {}
         self.inference_duration = Histogram(
             "rcmvae_inference_duration_seconds",
             "Time of one ONNX Runtime run.",
@@ -56,25 +59,25 @@ class PredictionMetrics:
         self.predictions = Counter(
             "rcmvae_predictions", "Inputs answered.", ["decision", "label"], registry=registry
         )
-        self.fused_score = Histogram(
+        self.fused_score = BulkHistogram(
             "rcmvae_ood_fused_score",
             "Fused out-of-distribution score, higher is stranger.",
             buckets=_SCORES,
             registry=registry,
         )
-        self.p_familiar = Histogram(
+        self.p_familiar = BulkHistogram(
             "rcmvae_ood_p_familiar",
             "Conformal p-value of being like the training stream.",
             buckets=_P_VALUES,
             registry=registry,
         )
-        self.p_owned = Histogram(
+        self.p_owned = BulkHistogram(
             "rcmvae_ood_p_owned",
             "Conformal p-value of being owned by labelled channels.",
             buckets=_P_VALUES,
             registry=registry,
         )
-        self.entropy = Histogram(
+        self.entropy = BulkHistogram(
             "rcmvae_entropy_nats",
             "Total entropy of the label.",
             buckets=_NATS,
@@ -90,16 +93,27 @@ class PredictionMetrics:
         """
         self.inference_duration.observe(seconds)
         self.batch_rows.observe(len(batch))
-        _observe_all(self.p_familiar, batch.p_familiar.tolist())
-        _observe_all(self.p_owned, batch.p_owned.tolist())
-        _observe_all(self.entropy, batch.uncertainty.total.tolist())
-        _observe_all(self.fused_score, batch.scores[:, batch.score_names.index("fused")].tolist())
+        self.p_familiar.observe_all(batch.p_familiar)
+        self.p_owned.observe_all(batch.p_owned)
+        self.entropy.observe_all(batch.uncertainty.total)
+        self.fused_score.observe_all(batch.scores[:, batch.score_names.index("fused")])
 
     def count_answers(self, decisions: Sequence[Decision], labels: Sequence[str]) -> None:
         """Count what one request was answered: N decisions and the N most probable labels."""
+        if len(labels) == 1:
+            self._child(decisions[0], labels[0]).inc()
+            return
         answered = Tally(zip(decisions, labels, strict=True))
         for (decision, label), count in answered.items():
-            self.predictions.labels(decision, self._bounded(label)).inc(count)
+            self._child(decision, label).inc(count)
+
+    def _child(self, decision: Decision, label: str) -> Counter:
+        child = self._children.get((decision, label))
+        if child is None:
+            child = self.predictions.labels(decision, self._bounded(label))
+            if label in self._labels_seen:
+                self._children[decision, label] = child
+        return child
 
     def _bounded(self, label: str) -> str:
         if label not in self._labels_seen:
@@ -107,8 +121,3 @@ class PredictionMetrics:
                 return OTHER_LABEL
             self._labels_seen.add(label)
         return label
-
-
-def _observe_all(histogram: Histogram, values: Iterable[float]) -> None:
-    for value in values:
-        histogram.observe(value)

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Histogram
 
+from service.bulk_histogram import BulkHistogram
 from service.prediction_metrics import ROWS, SECONDS
 
 
@@ -13,7 +14,7 @@ class QueueMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.wait = Histogram(
+        self.wait = BulkHistogram(
             "rcmvae_queue_wait_seconds",
             "Time of a request in the queue.",
             buckets=SECONDS,

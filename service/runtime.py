@@ -16,6 +16,7 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from rcmvae.provider import CPU, machine_providers
+from service.access.keyring import Keyring
 from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
 from service.drift import DriftWatch
@@ -32,6 +33,7 @@ from service.store import LazyStore
 _GC_THRESHOLDS = (50_000, 20, 100)
 _PARENT_SECONDS = 1.0
 _DRIFT_SECONDS = 1.0
+_KEYS_SECONDS = 1.0
 LARGE_BODY = 64 * 1024
 """Bodies of more bytes are read in the thread for large work rather than on the event loop."""
 
@@ -53,6 +55,7 @@ class Runtime:
         drift: whether the traffic is still like the calibration sample.
         large_work: one thread for bodies and batches that would block the event loop.
         batcher: runs the questions of all connections together.
+        keys: who may come in; None where no keys are configured.
     """
 
     settings: Settings
@@ -63,6 +66,7 @@ class Runtime:
     drift: DriftWatch
     large_work: ThreadPoolExecutor
     batcher: MicroBatcher
+    keys: Keyring | None
 
     async def beside(self, work: Callable[[], _Result]) -> _Result:
         """Do large work in the one thread for it; what comes meanwhile waits its turn."""
@@ -71,6 +75,11 @@ class Runtime:
     async def fold_drift(self) -> None:
         """Watch the answers since the last time for drift, without blocking the event loop."""
         await asyncio.to_thread(self.drift.fold)
+
+    async def refresh_keys(self) -> None:
+        """Take keys that were added or removed, without blocking the event loop."""
+        if self.keys is not None:
+            await asyncio.to_thread(self.keys.refresh)
 
     async def read(self, body: bytes, parse: Callable[[], _Result]) -> _Result:
         """Parse a body, beside the event loop if it is large."""
@@ -100,6 +109,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
                 (runtime.bundles.refresh_in_thread, settings.poll_seconds),
                 (runtime.captures.flush, settings.capture_flush_seconds),
                 (runtime.fold_drift, _DRIFT_SECONDS),
+                (runtime.refresh_keys, _KEYS_SECONDS),
                 (ParentWatch().check, _PARENT_SECONDS),
             )
         ]
@@ -141,7 +151,8 @@ def _build(settings: Settings, own: Path) -> Runtime:
         queue_rows=settings.queue_rows,
     )
     batcher = MicroBatcher(Inference(metrics.answers, drift), thread, limits, metrics.queue)
-    return Runtime(settings, metrics, bundles, store, captures, drift, thread, batcher)
+    keys = None if settings.keys_file is None else Keyring(settings.keys_file)
+    return Runtime(settings, metrics, bundles, store, captures, drift, thread, batcher, keys)
 
 
 def _metrics(settings: Settings, own: Path) -> Metrics:

@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     drift_window: PositiveInt = Field(
         10_000, description="Drift: for so many inputs of a worker an alarm counts as drift."
     )
+    keys_file: Path | None = Field(
+        None, description="File of the API keys; without it loopback is open, and nothing else."
+    )
+    public_without_keys: bool = Field(
+        False, description="Without keys, answer everybody on any address; for trusted networks."
+    )
     metrics_dir: Path | None = Field(
         None,
         description="Folder of the workers' metric files, emptied at start; "

@@ -3,13 +3,9 @@
 import argparse
 import json
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from pydantic import TypeAdapter
-from sqlalchemy import make_url
 
 from rcmvae.bundle import (
     Bundle,
@@ -22,14 +18,12 @@ from rcmvae.bundle import (
 )
 from rcmvae.counts import read_label_map
 from rcmvae.errors import InvalidInput, RcmvaeError
-from rcmvae.feedback import FeedbackStore
 from rcmvae.predictor import Predictor
 from training.config import RunConfig, from_json
 from training.config_file import load_config
 from training.data import is_label_id, label_ids, load_dataset
 from training.evaluate import evaluate
-from training.gate import GateConfig
-from training.retrain import RetrainResult, retrain
+from training.retrain_commands import add_retrain, models_folder
 from training.run import RunFolder
 
 
@@ -53,20 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands.add_parser("train", help="fit the network; continues an unfinished run"))
     _add_export(commands.add_parser("export", help="publish a run as a bundle"))
     _add_evaluate(commands.add_parser("evaluate", help="figures of a bundle on the test set"))
-    _add_retrain(commands.add_parser("retrain", help="turn queued feedback into a new bundle"))
+    add_retrain(commands.add_parser("retrain", help="turn queued feedback into a new bundle"))
     _add_prune(commands.add_parser("prune", help="remove old bundles, never the current one"))
     _add_report(commands.add_parser("report", help="write a page with pictures of a run"))
     return parser
-
-
-def _models() -> Path:
-    """Where the service looks for bundles too, by the same variable."""
-    return Path(os.environ.get("RCMVAE_MODELS_DIR", "models"))
-
-
-def _store() -> str:
-    """Where the service keeps feedback, by the same variable."""
-    return os.environ.get("RCMVAE_STORE_URL", "sqlite:///var/feedback.db")
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +67,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a finished run")
-    parser.add_argument("--models", type=Path, default=_models(), help="folder of the bundles")
+    parser.add_argument(
+        "--models", type=Path, default=models_folder(), help="folder of the bundles"
+    )
     parser.add_argument(
         "--drop-corrections", action="store_true", help="publish though corrections are lost by it"
     )
@@ -91,28 +77,27 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--models", type=Path, default=_models(), help="folder of the bundles")
+    parser.add_argument(
+        "--models", type=Path, default=models_folder(), help="folder of the bundles"
+    )
     parser.add_argument("--version", help="the bundle; the current one by default")
     parser.add_argument("--alpha", type=float, help="false-alarm rate; the bundle's by default")
     parser.set_defaults(command=_evaluate)
 
 
-def _add_retrain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--models", type=Path, default=_models(), help="folder of the bundles")
-    parser.add_argument("--store", default=_store(), help="database URL of the feedback store")
-    parser.add_argument("--method", choices=("relabel", "refit"), default="relabel")
-    parser.set_defaults(command=_retrain)
-
-
 def _add_prune(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--models", type=Path, default=_models(), help="folder of the bundles")
+    parser.add_argument(
+        "--models", type=Path, default=models_folder(), help="folder of the bundles"
+    )
     parser.add_argument("--keep", type=int, default=10, help="newest versions that stay")
     parser.set_defaults(command=_prune)
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a finished run")
-    parser.add_argument("--models", type=Path, default=_models(), help="folder of the bundles")
+    parser.add_argument(
+        "--models", type=Path, default=models_folder(), help="folder of the bundles"
+    )
     parser.add_argument("--version", help="the bundle to look into; the current one by default")
     parser.add_argument("--pictures", type=Path, help="write the pictures there too, as PNG")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -197,20 +182,6 @@ def _evaluate(options: argparse.Namespace) -> None:
     print(f"bundle {bundle.version}")
     dataset = load_dataset(config.data, config.seed)
     _print_figures(evaluate(predictor, dataset, alpha).figures())
-
-
-def _retrain(options: argparse.Namespace) -> None:
-    with FeedbackStore.open(options.store) as store:
-        result = retrain(options.models, store, options.method, GateConfig())
-        counts = store.counts_by_status()
-    if result is None:
-        store_name = make_url(options.store).render_as_string(hide_password=True)
-        print(
-            f"no feedback waits in {store_name}: {counts.queued} queued, "
-            f"{counts.claimed} claimed by another job, {counts.applied} applied"
-        )
-    else:
-        print(TypeAdapter(RetrainResult).dump_json(result, indent=2).decode())
 
 
 def _prune(options: argparse.Namespace) -> None:

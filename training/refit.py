@@ -47,7 +47,7 @@ def refit(
     parent: Bundle,
     corrections: Sequence[Correction],
     *,
-    on_epoch: Callable[[FitState], None] | None = None,
+    on_epoch: Callable[[float], None] | None = None,
     quiet: bool = False,
 ) -> BundleDraft:
     """Continue from the parent's weights on its data plus all corrections.
@@ -55,7 +55,8 @@ def refit(
     Args:
         parent: the bundle to start from; its configuration says where its data are.
         corrections: every correction that shall hold, the parent's own among them.
-        on_epoch: called after every epoch with the state, such as to hold a lease.
+        on_epoch: called after every epoch with the share in (0, 1] that is done, such as to hold a
+            lease.
         quiet: no progress bar.
 
     Raises:
@@ -64,7 +65,14 @@ def refit(
         ParityError, Diverged: as in a fit.
     """
     start = prepare(parent, corrections)
-    state = fit(start.dataset, start.config, start=start.state, on_epoch=on_epoch, quiet=quiet)
+    epochs = start.config.fit.epochs
+    state = fit(
+        start.dataset,
+        start.config,
+        start=start.state,
+        on_epoch=None if on_epoch is None else lambda now: on_epoch(now.epoch / epochs),
+        quiet=quiet,
+    )
     earlier = set(read_label_map(parent).ids)
     fresh = tuple(c.feedback_id for c in corrections if c.feedback_id not in earlier)
     lineage = Lineage(

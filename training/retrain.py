@@ -6,12 +6,9 @@ ids in the label map, so nothing is applied twice.
 """
 
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -31,15 +28,18 @@ from rcmvae.errors import BundleConflict, ClaimLost, GateRefused
 from rcmvae.feedback import Claim, FeedbackRecord, FeedbackStore
 from training.gate import GateConfig, GateResult, require_gate
 from training.relabel import Correction, correction_of, labels_without_channel, relabel
+from training.reporter import Alone, Reporter, worker_name
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=10)
-"""Renewed with every epoch of a refit and before a promotion; after it another job takes over."""
 CLAIM_LIMIT = 10_000
 ATTEMPTS = 3
 MOST_REFUSALS = 40
 """Refusals of one job after which a refused part is not parted again: a flood must not stall it."""
+
+FIT_SHARE = 0.8
+GATE_SHARE = 0.9
+"""Of a job's work: what is done when the last epoch ends, and when the gate begins."""
 
 RetrainMethod = Literal["relabel", "refit"]
 Maker = Callable[[Bundle, Sequence[Correction]], BundleDraft]
@@ -70,21 +70,34 @@ class RetrainResult:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One claim on its way into a bundle."""
+    """Work on one claim, or on none: a refit may be due though no feedback waits."""
 
     models: Path
     store: FeedbackStore
-    claim: Claim
+    claim: Claim | None
     method: RetrainMethod
     gate: GateConfig
+    reporter: Reporter
 
-    def renew(self) -> None:
-        """Hold the claim for another lease.
+    @property
+    def records(self) -> tuple[FeedbackRecord, ...]:
+        """What is claimed, in the order in which it was posted."""
+        return self.claim.records if self.claim else ()
 
-        Raises:
-            ClaimLost: another job has taken it.
-        """
-        self.store.renew(self.claim.token, LEASE)
+    def mark_applied(self, ids: Sequence[str], version: str) -> None:
+        """State that a bundle holds these corrections."""
+        if self.claim and ids:
+            self.store.mark_applied(self.claim.token, ids, version)
+
+    def reject(self, ids: Sequence[str], reason: str) -> None:
+        """State that no bundle will hold these corrections, and why."""
+        if self.claim:
+            self.store.reject(self.claim.token, ids, reason)
+
+    def release(self) -> None:
+        """Queue again what was not settled."""
+        if self.claim:
+            self.store.release(self.claim.token)
 
 
 @dataclass(slots=True)
@@ -100,9 +113,13 @@ class _Tally:
 
 
 def retrain(
-    models: Path, store: FeedbackStore, method: RetrainMethod, gate: GateConfig
+    models: Path,
+    store: FeedbackStore,
+    method: RetrainMethod,
+    gate: GateConfig,
+    reporter: Reporter | None = None,
 ) -> RetrainResult | None:
-    """Apply all queued feedback; None where none waits.
+    """Apply all queued feedback; None where none waits and nothing is to be trained.
 
     Corrections that the gate refuses together are tried in parts, by label and then in halves, so
     that nobody's labels are lost for another's; what is refused by itself, or in a part after
@@ -112,8 +129,9 @@ def retrain(
     Args:
         models: the folder of bundles.
         store: the feedback.
-        method: ``relabel`` adds counts, ``refit`` continues training.
+        method: ``relabel`` adds counts, ``refit`` continues training, also where none waits.
         gate: what a candidate may lose.
+        reporter: who works on it; None for work that no job in the store stands for.
 
     Raises:
         GateRefused: a refit is worse; its feedback is queued again.
@@ -122,15 +140,21 @@ def retrain(
         BundleConflict: other publishers won the race too often; the feedback is queued again.
     """
     started = time.perf_counter()
+    reporter = reporter or Alone(store)
     tally, homeless = _Tally([], [], [], []), set[str]()
     before: str | None = None
     # Every round settles what it claims, but for labels that the next round leaves where they are.
     while claim := store.claim(
-        worker=_worker_name(), limit=CLAIM_LIMIT, lease=LEASE, skip_labels=homeless
+        worker=worker_name(), limit=CLAIM_LIMIT, lease=reporter.lease, skip_labels=homeless
     ):
+        reporter.claimed(claim.token)
         logger.info("claimed %d corrections", len(claim.records))
         before = before or read_pointer(models)
-        homeless |= _work(Job(models, store, claim, method, gate), tally)
+        homeless |= _work(Job(models, store, claim, method, gate, reporter), tally)
+        reporter.claimed(None)
+    if before is None and method == "refit":
+        before = read_pointer(models)
+        _work(Job(models, store, None, method, gate, reporter), tally)
     if before is None:
         return None
     return _result(models, before, tally, time.perf_counter() - started)
@@ -152,17 +176,13 @@ def _work(job: Job, tally: _Tally) -> frozenset[str]:
     """Settle one claim, and return the labels that found no channel."""
     try:
         homeless = _apply(job, tally)
-        job.store.release(job.claim.token)
+        job.release()
     except ClaimLost:
         raise  # what is lost is another's
     except BaseException:
-        job.store.release(job.claim.token)
+        job.release()
         raise
     return homeless
-
-
-def _worker_name() -> str:
-    return f"retrain-{socket.gethostname()}-{os.getpid()}"[:128]
 
 
 def _maker(job: Job) -> Maker:
@@ -173,9 +193,15 @@ def _maker(job: Job) -> Maker:
 
     def refit_all(parent: Bundle, corrections: Sequence[Correction]) -> BundleDraft:
         earlier = [correction_of(record) for record in job.store.applied()]
-        return refit(parent, [*earlier, *corrections], on_epoch=lambda _: job.renew())
+        everything = [*earlier, *corrections]
+        return refit(parent, everything, on_epoch=lambda share: _tell_epoch(job, share))
 
     return refit_all
+
+
+def _tell_epoch(job: Job, share: float) -> None:
+    job.reporter.say(FIT_SHARE * share, f"refit: {share:.0%} of the epochs")
+    job.reporter.require_held()
 
 
 def _apply(job: Job, tally: _Tally) -> frozenset[str]:
@@ -183,7 +209,7 @@ def _apply(job: Job, tally: _Tally) -> frozenset[str]:
     fresh = _without_present(job, parent, tally)
     refusals = _refusals(fresh, parent.manifest.input)
     for feedback_id, reason in refusals.items():
-        job.store.reject(job.claim.token, [feedback_id], reason)
+        job.reject([feedback_id], reason)
     tally.rejected.extend(refusals.items())
     waiting = [correction_of(r) for r in fresh if r.feedback_id not in refusals]
     homeless = _homeless(job, parent, waiting)
@@ -195,11 +221,10 @@ def _apply(job: Job, tally: _Tally) -> frozenset[str]:
 def _without_present(job: Job, parent: Bundle, tally: _Tally) -> list[FeedbackRecord]:
     """Mark what the bundle holds already: a job was killed between promoting and saying so."""
     present = set(read_label_map(parent).ids)
-    done = [r.feedback_id for r in job.claim.records if r.feedback_id in present]
-    if done:
-        job.store.mark_applied(job.claim.token, done, parent.version)
-        tally.applied.extend(done)
-    return [record for record in job.claim.records if record.feedback_id not in present]
+    done = [r.feedback_id for r in job.records if r.feedback_id in present]
+    job.mark_applied(done, parent.version)
+    tally.applied.extend(done)
+    return [record for record in job.records if record.feedback_id not in present]
 
 
 def _homeless(job: Job, parent: Bundle, waiting: Sequence[Correction]) -> frozenset[str]:
@@ -214,7 +239,7 @@ def _homeless(job: Job, parent: Bundle, waiting: Sequence[Correction]) -> frozen
 
 def _settle(job: Job, waiting: Sequence[Correction], tally: _Tally) -> None:
     """Promote a bundle with the corrections; where the gate refuses them together, in parts."""
-    if not waiting:
+    if not waiting and job.method == "relabel":
         return
     ids = [correction.feedback_id for correction in waiting]
     try:
@@ -225,14 +250,14 @@ def _settle(job: Job, waiting: Sequence[Correction], tally: _Tally) -> None:
         tally.refused += 1
         if len(waiting) == 1 or tally.refused > MOST_REFUSALS:
             reason = f"gate: {error}"
-            job.store.reject(job.claim.token, ids, reason)
+            job.reject(ids, reason)
             tally.rejected.extend((feedback_id, reason) for feedback_id in ids)
             return
         logger.warning("the gate refused %d corrections together: in parts", len(waiting))
         for part in _parts(waiting):
             _settle(job, part, tally)
         return
-    job.store.mark_applied(job.claim.token, ids, promoted.version)
+    job.mark_applied(ids, promoted.version)
     tally.applied.extend(ids)
     tally.gates.append(promoted.seen)
     tally.parent = tally.parent or promoted.parent
@@ -262,8 +287,9 @@ def _promote(job: Job, parent: Bundle, corrections: Sequence[Correction]) -> _Pr
     make = _maker(job)
     for attempt in range(1, ATTEMPTS + 1):
         candidate = stage_bundle(job.models, make(parent, corrections))
+        job.reporter.say(GATE_SHARE, f"gate: {candidate.version}")
         seen = require_gate(parent, candidate, job.gate)
-        job.renew()
+        job.reporter.require_held()
         try:
             move_pointer(job.models, parent.version, candidate.version)
         except BundleConflict:

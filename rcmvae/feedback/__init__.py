@@ -8,6 +8,7 @@ from rcmvae.feedback.record import (
     FeedbackStatus,
     NewFeedback,
     Unlabelled,
+    Waiting,
 )
 from rcmvae.feedback.store import FeedbackStore
 
@@ -20,4 +21,5 @@ __all__ = [
     "FeedbackStore",
     "NewFeedback",
     "Unlabelled",
+    "Waiting",
 ]

@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
 
 from rcmvae.errors import ClaimLost
-from rcmvae.feedback.record import Claim, FeedbackStatus
+from rcmvae.feedback.record import Claim, FeedbackStatus, Waiting
 from rcmvae.feedback.rows import record_of
 from rcmvae.feedback.schema import feedback
 
@@ -32,10 +32,9 @@ def take(
     The candidates stand in a materialized table expression: PostgreSQL may otherwise evaluate the
     limit more than once and take more. SQLite ignores the row locks; its write lock does as much.
     """
-    lapsed = and_(_IS_CLAIMED, feedback.c.lease_expires <= now)
     due = (
         select(feedback.c.seq)
-        .where(or_(_IS_QUEUED, lapsed), feedback.c.label.not_in(sorted(skip_labels)))
+        .where(_is_due(now), feedback.c.label.not_in(sorted(skip_labels)))
         .order_by(feedback.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -56,6 +55,18 @@ def take(
     )
     rows = sorted(connection.execute(statement), key=lambda row: int(row.seq))
     return Claim(token, expires, tuple(record_of(row) for row in rows)) if rows else None
+
+
+def count_waiting(connection: Connection, now: datetime) -> Waiting:
+    """Count what `take` could take."""
+    created = feedback.c.created
+    columns = (func.count(), func.max(feedback.c.seq), func.min(created), func.max(created))
+    row = connection.execute(select(*columns).where(_is_due(now))).one()
+    return Waiting(int(row[0]), int(row[1] or 0), row[2], row[3])
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return or_(_IS_QUEUED, and_(_IS_CLAIMED, feedback.c.lease_expires <= now))
 
 
 def finish(

@@ -136,6 +136,23 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Corrections that a claim could take: queued ones, and those whose lease has ended.
+
+    Args:
+        count: how many.
+        newest_seq: place of the newest one in the order in which all were posted; 0 for none.
+        oldest: when the oldest one was posted; None for none.
+        newest: when the newest one was.
+    """
+
+    count: int
+    newest_seq: int
+    oldest: datetime | None
+    newest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Unlabelled:
     """What could be labelled next, and what has been labelled.
 

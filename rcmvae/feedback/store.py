@@ -23,6 +23,7 @@ from rcmvae.feedback.record import (
     FeedbackStatus,
     NewFeedback,
     Unlabelled,
+    Waiting,
     check_name,
 )
 from rcmvae.feedback.rows import record_of
@@ -71,6 +72,16 @@ class FeedbackStore:
             StoreUnavailable: the database cannot be used; the message has no password.
         """
         return cls(open_database(url, busy_seconds=busy_seconds), clock)
+
+    @property
+    def database(self) -> Database:
+        """What else lies in the same database, such as retrain jobs, uses it too."""
+        return self._database
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """Gives the time for creation and leases."""
+        return self._clock
 
     def close(self) -> None:
         """Close all connections."""
@@ -239,6 +250,11 @@ class FeedbackStore:
                 **{status.value: counts.get(status.value, 0) for status in FeedbackStatus},
                 oldest_queued=oldest.scalar_one_or_none(),
             )
+
+    def waiting(self) -> Waiting:
+        """Count what a claim could take, and say since when; made to be asked often."""
+        with self._database.read() as connection:
+            return claims.count_waiting(connection, self._clock())
 
     def save_captures(self, items: Sequence[Capture]) -> None:
         """Keep inputs of predictions; a prediction id that is kept already stays as it is."""

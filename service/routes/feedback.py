@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rcmvae.feedback import Capture, FeedbackRecord, NewFeedback
+from service.access import Principal, Scope, principal_of, require_scope
 from service.body import media_type, read_body, refuse_media_type
 from service.feedback_request import FeedbackItem, parse_feedback, parse_idempotency_key
 from service.json_response import json_response
@@ -30,7 +31,7 @@ async def post_feedback(request: Request) -> Response:
     digest = None if key is None else hashlib.sha256(body).hexdigest()
     records = await _repeated(runtime, key, digest)
     if records is None:
-        entries = await _entries(runtime, body)
+        entries = await _entries(runtime, body, principal_of(request))
         records = await runtime.store.run(
             lambda store: store.add(entries, idempotency_key=key, body_sha256=digest)
         )
@@ -57,12 +58,14 @@ async def _repeated(
     return await runtime.store.run(lambda store: store.first_reply(key, digest))
 
 
-async def _entries(runtime: Runtime, body: bytes) -> list[NewFeedback]:
+async def _entries(runtime: Runtime, body: bytes, principal: Principal) -> list[NewFeedback]:
     served, max_rows = runtime.bundles.current(), runtime.settings.max_rows
     items = await runtime.read(body, lambda: parse_feedback(body, served.manifest.input, max_rows))
     named = [item.subject for item in items if isinstance(item.subject, str)]
     captures = await runtime.captures.find(named)
     _require_found(items, captures)
+    if not {item.label for item in items} <= set(served.manifest.labels):
+        require_scope(principal, Scope.LABELS)
     return [_new_feedback(item, captures, served.version) for item in items]
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from rcmvae.decision import Decision, decide, decide_batch
 from rcmvae.prediction import PredictionBatch
-from service.answer import Header, encode_answer
+from service.answer import Answer, Header, encode_records
 from service.body import media_type, read_body
 from service.capture import Seen
 from service.predict_request import PredictRequest, parse_predict
@@ -47,14 +47,15 @@ def _answer(
     alpha = parsed.alpha or default_alpha(runtime, served)
     decisions = _decisions(batch, alpha, parsed.fdr)
     ids = _prediction_ids(len(batch))
-    runtime.metrics.answers.count_answers(decisions, batch.predicted)
+    labels = batch.predicted
+    runtime.metrics.answers.count_answers(decisions, labels)
     if runtime.settings.capture:
         now = datetime.now(UTC)
         runtime.captures.add(
             Seen(name, x, served.version, now) for name, x in zip(ids, parsed.x, strict=True)
         )
     header = Header(served.version, alpha, question.coverage, parsed.fdr)
-    return encode_answer(header, batch, decisions, ids, parsed.parts)
+    return encode_records(Answer(header, batch, labels, decisions, ids, parsed.parts))
 
 
 def _decisions(batch: PredictionBatch, alpha: float, fdr: float | None) -> list[Decision]:

@@ -88,11 +88,12 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIEN
         time.sleep(0.05)
 
 
-def start(folder: Path, **settings: str) -> Server:
+def start(folder: Path, *, host: str | None = None, **settings: str) -> Server:
     """Start a server without waiting for it; `settings` are variables without their prefix."""
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
-    command = [sys.executable, "-m", "bentoml", "serve", "service.app:RcmVae", "--port", str(port)]
+    command = [sys.executable, "-m", "bentoml", "serve", "service.app:RcmVae"]
+    command += ["--port", str(port), *(["--host", host] if host else [])]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
             command,

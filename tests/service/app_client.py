@@ -18,7 +18,7 @@ class AppClient:
 
     def __init__(self, app: Starlette, runner: asyncio.Runner) -> None:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        self._http = httpx.AsyncClient(transport=transport, base_url="http://service")
+        self._http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
         self._runner = runner
         self._app = app
 

@@ -85,8 +85,8 @@ def test_models_and_store_are_where_the_service_looks(
 ) -> None:
     monkeypatch.setenv("RCMVAE_MODELS_DIR", str(models))
     monkeypatch.setenv("RCMVAE_STORE_URL", store_url)
-    ids = post(store, corrections(4, 1))
-    assert json.loads(run_main("retrain"))["applied"] == ids
+    post(store, corrections(4, 1))
+    assert json.loads(run_main("retrain"))["counts"]["applied"] == 1
 
 
 def test_export_does_not_take_corrections_back_unasked(
@@ -138,29 +138,42 @@ def test_evaluate_refuses_an_alpha_that_is_no_rate(
 
 def test_retrain_prints_what_it_did(models: Path, store_url: str, store: FeedbackStore) -> None:
     command = ("retrain", "--models", str(models), "--store", store_url)
-    nothing = run_main(*command)
-    assert (
-        nothing
-        == f"no feedback waits in {store_url}: 0 queued, 0 claimed by another job, 0 applied\n"
-    )
-    parent = read_pointer(models)
-    ids = post(store, corrections(3, 3))
+    nothing = json.loads(run_main(*command))
+    assert (nothing["state"], nothing["message"]) == ("done", "no feedback waits")
+    post(store, corrections(3, 3))
     said = json.loads(run_main(*command, "--method", "relabel"))
-    assert said["applied"] == ids
-    assert (said["parent"], said["version"]) == (parent, read_pointer(models))
-    assert said["gates"][0]["examples"] > 0
+    assert said["counts"]["applied"] == 3
+    assert (said["method"], said["version"]) == ("relabel", read_pointer(models))
+    assert said["progress"] == 1.0
 
 
-def test_retrain_says_what_the_gate_refused(
+def test_a_retrain_that_fails_is_said(
+    models: Path,
+    store_url: str,
+    store: FeedbackStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("training.retrain.stage_bundle", full_disk)
+    post(store, corrections(3, 1))
+    line = fails(capsys, "retrain", "--models", str(models), "--store", store_url)
+    assert line.startswith("training: JobFailed: OSError: no space left on device")
+    assert store.counts_by_status().queued == 1
+
+
+def test_retrain_rejects_what_the_gate_refused(
     models: Path, store_url: str, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.retrain.MOST_REFUSALS", 0)
     ids = post(store, everything_wrong())
     said = json.loads(run_main("retrain", "--models", str(models), "--store", store_url))
-    reasons = dict(said["rejected"])
-    assert set(reasons) == set(ids)
-    assert reasons[ids[0]].startswith("gate: golden accuracy: expected at least")
-    assert store.get(ids[0]).status is FeedbackStatus.REJECTED
+    assert said["counts"]["rejected"] == len(ids)
+    record = store.get(ids[0])
+    assert record.status is FeedbackStatus.REJECTED
+    assert (record.reason or "").startswith("gate: golden accuracy: expected at least")
 
 
 @pytest.mark.parametrize(
@@ -177,6 +190,9 @@ def test_retrain_says_what_the_gate_refused(
         (["evaluate", "--models", "{}/none"], "BundleNotFound: "),
         (["evaluate", "--models", "{}", "--version", "v1"], "BundleNotFound: "),
         (["report", "{}/none", "--models", "{}/none"], "BundleNotFound: "),
+        (["retrain", "--poll", "0"], "InvalidInput: --poll: expected more than 0, got 0"),
+        (["retrain", "--lease", "nan"], "InvalidInput: --lease: expected more than 0"),
+        (["retrain", "--refit-hours", "-1"], "InvalidInput: --refit-hours: expected at least 0"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(

@@ -94,7 +94,7 @@ def die_after_promotion(patch: pytest.MonkeyPatch) -> None:
     """The process is killed before it can say what it did; its lease is over at once."""
     patch.setattr(FeedbackStore, "mark_applied", killed)
     patch.setattr(FeedbackStore, "release", lambda *_: None)
-    patch.setattr("training.retrain.LEASE", timedelta(seconds=1e-3))
+    patch.setattr("training.reporter.LEASE", timedelta(seconds=1e-3))
 
 
 def test_killed_between_promotion_and_mark_nothing_is_applied_twice(
@@ -126,7 +126,7 @@ def test_killed_before_promotion_the_feedback_comes_back(
     with monkeypatch.context() as patch:
         patch.setattr("training.retrain.move_pointer", killed)
         patch.setattr(FeedbackStore, "release", lambda *_: None)
-        patch.setattr("training.retrain.LEASE", timedelta(seconds=1e-3))
+        patch.setattr("training.reporter.LEASE", timedelta(seconds=1e-3))
         with pytest.raises(SystemExit):
             retrain(models, store, "relabel", LENIENT)
     assert read_pointer(models) == before
@@ -363,7 +363,7 @@ def test_a_claim_that_another_took_over_is_said_and_left_to_it(
         assert taken is not None
         return relabel(parent, items)
 
-    monkeypatch.setattr("training.retrain.LEASE", timedelta(microseconds=1))
+    monkeypatch.setattr("training.reporter.LEASE", timedelta(microseconds=1))
     monkeypatch.setattr("training.retrain.relabel", slow)
     with pytest.raises(ClaimLost, match="nothing is claimed under this token"):
         retrain(models, store, "relabel", LENIENT)

@@ -2,12 +2,12 @@
 
 from alembic import context
 
-from rcmvae.feedback.schema import metadata
+from rcmvae.jobs.schema import retrain_job
 
 # render_as_batch: SQLite cannot alter a column in place.
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=retrain_job.metadata,
     render_as_batch=True,
 )
 with context.begin_transaction():

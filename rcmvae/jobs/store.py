@@ -1,0 +1,301 @@
+"""The store of jobs: asked for by anybody, worked on by one at a time, never lost.
+
+Every method is one transaction, as in the feedback store, whose database this is.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from rcmvae.errors import ClaimLost, JobNotFound, StoreUnavailable
+from rcmvae.feedback.database import Database
+from rcmvae.feedback.record import check_name
+from rcmvae.feedback.store import FeedbackStore, utc_now
+from rcmvae.jobs.record import (
+    JobClaim,
+    JobCounts,
+    JobMethod,
+    JobOrigin,
+    JobRecord,
+    JobResult,
+    JobState,
+)
+from rcmvae.jobs.schema import retrain_job
+
+LONGEST_MESSAGE = 2000
+MOST_ATTEMPTS = 5
+"""Workers that may die over one job before it counts as failed."""
+_SLOT = "retrain"
+_REQUESTED, _RUNNING = JobState.REQUESTED.value, JobState.RUNNING.value
+
+
+class JobStore:
+    """Jobs in the database of a feedback store. Threads may share it; processes may not.
+
+    Every method may raise StoreUnavailable when the database does not answer.
+
+    Args:
+        database: of the feedback store.
+        clock: gives the time for leases; see FeedbackStore.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+
+    @classmethod
+    def of(cls, store: FeedbackStore) -> "JobStore":
+        """The jobs beside the feedback of a store, by the same clock."""
+        return cls(store.database, store.clock)
+
+    def request(
+        self,
+        method: JobMethod,
+        origin: JobOrigin,
+        by: str | None = None,
+        *,
+        at_most_every: timedelta = timedelta(0),
+    ) -> JobRecord:
+        """Ask for a job; where the same one waits already, it is the answer.
+
+        Args:
+            method: what to do.
+            origin: why.
+            by: who asks.
+            at_most_every: a job of the same method and origin that was asked for within this time
+                is the answer too, whatever became of it.
+        """
+        if by is not None:
+            check_name("by", by)
+        with self._database.write() as connection:
+            now = self._clock()
+            alike = select(retrain_job).where(
+                retrain_job.c.method == method.value,
+                retrain_job.c.origin == origin.value,
+                (retrain_job.c.state == _REQUESTED)
+                | (retrain_job.c.requested > now - at_most_every),
+            )
+            row = connection.execute(alike.order_by(retrain_job.c.seq.desc()).limit(1)).first()
+            if row is not None:
+                return _record_of(row)
+            return _insert(connection, method, origin, by, now, state=_REQUESTED)
+
+    def record_move(
+        self, method: JobMethod, version: str, by: str | None, message: str, counts: JobCounts
+    ) -> JobRecord:
+        """Write down that a person moved the pointer, as a job that is done."""
+        with self._database.write() as connection:
+            now = self._clock()
+            return _insert(
+                connection,
+                method,
+                JobOrigin.REQUEST,
+                by,
+                now,
+                state=JobState.DONE.value,
+                started=now,
+                finished=now,
+                progress=1.0,
+                version=version,
+                message=message[:LONGEST_MESSAGE],
+                counts=counts.model_dump_json(),
+            )
+
+    def claim(self, worker: str, lease: timedelta) -> JobClaim | None:
+        """Take the job whose worker is gone, or the oldest that waits; None while one runs.
+
+        A job over which MOST_ATTEMPTS workers died is failed instead.
+
+        Args:
+            worker: name of the taker, for people to read.
+            lease: how long nobody else can take it; see renew.
+        """
+        check_name("worker", worker)
+        if lease <= timedelta(0):
+            raise ValueError(f"expected lease > 0, got {lease}")
+        try:
+            with self._database.write() as connection:
+                return _take(connection, worker, self._clock(), lease)
+        except StoreUnavailable as error:
+            # The slot is taken: another worker was faster by less than a transaction.
+            if isinstance(error.__cause__, IntegrityError):
+                return None
+            raise
+
+    def renew(self, token: str, lease: timedelta) -> None:
+        """Hold a job for another lease.
+
+        Raises:
+            ClaimLost: another worker has it, or it is finished.
+        """
+        with self._database.write() as connection:
+            _set(connection, token, {"lease_expires": self._clock() + lease})
+
+    def report(self, token: str, progress: float, message: str) -> None:
+        """Say how far a job is; raises as renew."""
+        values = {"progress": progress, "message": message[:LONGEST_MESSAGE]}
+        with self._database.write() as connection:
+            _set(connection, token, values)
+
+    def finish(self, token: str, result: JobResult) -> None:
+        """End a job; raises as renew."""
+        values: dict[str, object] = {
+            "state": result.state.value,
+            "slot": None,
+            "lease_expires": None,
+            "finished": self._clock(),
+            "message": result.message[:LONGEST_MESSAGE],
+            "version": result.version,
+            "gate": result.gate,
+            "counts": result.counts.model_dump_json(),
+        }
+        if result.method is not None:
+            values["method"] = result.method.value
+        if result.state is JobState.DONE:
+            values["progress"] = 1.0
+        with self._database.write() as connection:
+            _set(connection, token, values)
+
+    def give_back(self, token: str) -> None:
+        """Let another worker have a job; raises as renew."""
+        values = {"state": _REQUESTED, "slot": None, "claim_token": None, "lease_expires": None}
+        with self._database.write() as connection:
+            _set(connection, token, values)
+
+    def get(self, job_id: str) -> JobRecord:
+        """Return one job.
+
+        Raises:
+            JobNotFound: no such id.
+        """
+        query = select(retrain_job).where(retrain_job.c.job_id == job_id)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise JobNotFound("no retrain job has this id")
+        return _record_of(row)
+
+    def newest(self, limit: int) -> tuple[JobRecord, ...]:
+        """Return the newest jobs, newest first."""
+        query = select(retrain_job).order_by(retrain_job.c.seq.desc()).limit(limit)
+        with self._database.read() as connection:
+            return tuple(_record_of(row) for row in connection.execute(query))
+
+    def open_jobs(self) -> tuple[JobRecord, ...]:
+        """Return the jobs that run or wait, oldest first."""
+        query = select(retrain_job).where(retrain_job.c.state.in_((_REQUESTED, _RUNNING)))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(retrain_job.c.seq)).all()
+        return tuple(_record_of(row) for row in rows)
+
+
+def _take(connection: Connection, worker: str, now: datetime, lease: timedelta) -> JobClaim | None:
+    due = _due(connection, now)
+    if due is None:
+        return None
+    token = uuid4().hex
+    values = {
+        "state": _RUNNING,
+        "slot": _SLOT,
+        "claim_token": token,
+        "worker": worker,
+        "lease_expires": now + lease,
+        "attempts": due.attempts + 1,
+        "started": due.started if due.started is not None else now,
+        "progress": 0.0,
+    }
+    statement = update(retrain_job).where(retrain_job.c.seq == due.seq).values(values)
+    row = connection.execute(statement.returning(retrain_job)).one()
+    return JobClaim(token, _record_of(row))
+
+
+def _due(connection: Connection, now: datetime) -> Row[Any] | None:
+    """The row to take, locked; None where a worker is at it or nothing waits."""
+    running = select(retrain_job).where(retrain_job.c.state == _RUNNING).with_for_update()
+    row = connection.execute(running).one_or_none()
+    if row is not None and row.lease_expires > now:
+        return None
+    if row is not None and row.attempts < MOST_ATTEMPTS:
+        return row
+    if row is not None:
+        _give_up(connection, row.seq, now)
+    waiting = select(retrain_job).where(retrain_job.c.state == _REQUESTED)
+    oldest = waiting.order_by(retrain_job.c.seq).limit(1).with_for_update(skip_locked=True)
+    return connection.execute(oldest).one_or_none()
+
+
+def _give_up(connection: Connection, seq: int, now: datetime) -> None:
+    message = f"{MOST_ATTEMPTS} workers died over this job; the system log may say why"
+    values = {
+        "state": JobState.FAILED.value,
+        "slot": None,
+        "claim_token": None,
+        "lease_expires": None,
+        "finished": now,
+        "message": message,
+    }
+    connection.execute(update(retrain_job).where(retrain_job.c.seq == seq).values(values))
+
+
+def _set(connection: Connection, token: str, values: Mapping[str, object]) -> None:
+    held = (retrain_job.c.claim_token == token) & (retrain_job.c.state == _RUNNING)
+    done = connection.execute(update(retrain_job).where(held).values(dict(values)))
+    if done.rowcount == 0:
+        raise ClaimLost("the retrain job is no longer held under this token")
+
+
+def _insert(
+    connection: Connection,
+    method: JobMethod,
+    origin: JobOrigin,
+    by: str | None,
+    now: datetime,
+    **values: object,
+) -> JobRecord:
+    row = {
+        "job_id": uuid4().hex,
+        "method": method.value,
+        "origin": origin.value,
+        "requested_by": by,
+        "requested": now,
+        "attempts": 0,
+        "progress": 0.0,
+        "message": "",
+        "counts": JobCounts().model_dump_json(),
+    }
+    statement = insert(retrain_job).values(row | values).returning(retrain_job)
+    return _record_of(connection.execute(statement).one())
+
+
+def _record_of(row: Row[Any]) -> JobRecord:
+    """Read a row.
+
+    Raises:
+        StoreUnavailable: it is damaged, or a newer version of this code wrote it.
+    """
+    try:
+        return JobRecord(
+            job_id=row.job_id,
+            method=JobMethod(row.method),
+            origin=JobOrigin(row.origin),
+            requested_by=row.requested_by,
+            state=JobState(row.state),
+            requested=row.requested,
+            started=row.started,
+            finished=row.finished,
+            lease_expires=row.lease_expires,
+            attempts=row.attempts,
+            worker=row.worker,
+            progress=row.progress,
+            message=row.message,
+            version=row.version,
+            gate=row.gate,
+            counts=JobCounts.model_validate_json(row.counts),
+        )
+    except (ValueError, ValidationError) as error:
+        raise StoreUnavailable(f"the stored retrain job {row.job_id} is damaged: {error}") from None

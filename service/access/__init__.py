@@ -1,0 +1,15 @@
+"""Who may do what: keys, scopes, and the route that asks for one."""
+
+from service.access.challenge import require_scope
+from service.access.principal import ANONYMOUS, Principal, Scope, principal_of
+from service.access.route import Access, ScopedRoute
+
+__all__ = [
+    "ANONYMOUS",
+    "Access",
+    "Principal",
+    "Scope",
+    "ScopedRoute",
+    "principal_of",
+    "require_scope",
+]

@@ -1,0 +1,184 @@
+"""Retrain jobs in the store: one at a time, fenced, taken over, and never lost."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rcmvae.errors import ClaimLost, JobNotFound
+from rcmvae.feedback import FeedbackStore
+from rcmvae.jobs import (
+    JobClaim,
+    JobCounts,
+    JobMethod,
+    JobOrigin,
+    JobRecord,
+    JobResult,
+    JobState,
+    JobStore,
+)
+from rcmvae.jobs.store import LONGEST_MESSAGE, MOST_ATTEMPTS
+from tests.rcmvae.feedback_fixtures import StillClock, url_of
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock()
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, clock: StillClock) -> Iterator[JobStore]:
+    with FeedbackStore.open(url_of(tmp_path / "f.db"), clock=clock) as store:
+        yield JobStore.of(store)
+
+
+def ask(jobs: JobStore, method: JobMethod = JobMethod.RELABEL) -> JobRecord:
+    return jobs.request(method, JobOrigin.REQUEST, "anna")
+
+
+def take(jobs: JobStore, worker: str = "w") -> JobClaim:
+    claim = jobs.claim(worker, MINUTE)
+    assert claim is not None
+    return claim
+
+
+def test_the_life_of_a_job(jobs: JobStore, clock: StillClock) -> None:
+    asked = ask(jobs)
+    assert (asked.state, asked.requested_by, asked.attempts) == (JobState.REQUESTED, "anna", 0)
+    clock.now += MINUTE / 2
+    claim = take(jobs)
+    assert claim.job.job_id == asked.job_id
+    assert (claim.job.state, claim.job.started) == (JobState.RUNNING, clock.now)
+    jobs.report(claim.token, 0.5, "half way")
+    half = jobs.get(asked.job_id)
+    assert (half.progress, half.message, half.worker) == (0.5, "half way", "w")
+    clock.now += MINUTE / 2
+    counts = JobCounts(applied=3, rejected=1)
+    result = JobResult(JobState.DONE, "done it", JobMethod.RELABEL, "v2", None, counts)
+    jobs.finish(claim.token, result)
+    done = jobs.get(asked.job_id)
+    assert (done.state, done.progress, done.version) == (JobState.DONE, 1.0, "v2")
+    assert (done.counts, done.finished, done.lease_expires) == (counts, clock.now, None)
+    assert not done.is_open
+    assert jobs.newest(5) == (done,)
+    assert jobs.open_jobs() == ()
+
+
+def test_what_waits_is_not_asked_for_twice(jobs: JobStore, clock: StillClock) -> None:
+    first = ask(jobs)
+    assert ask(jobs) == first
+    assert ask(jobs, JobMethod.REFIT) != first
+    take(jobs)
+    assert ask(jobs).job_id != first.job_id, "a running one may have begun before the new labels"
+
+
+def test_at_most_one_in_so_much_time(jobs: JobStore, clock: StillClock) -> None:
+    def drift() -> JobRecord:
+        return jobs.request(JobMethod.REFIT, JobOrigin.DRIFT, at_most_every=60 * MINUTE)
+
+    first = drift()
+    jobs.finish(take(jobs).token, JobResult(JobState.DONE, "declined"))
+    clock.now += 59 * MINUTE
+    assert drift().job_id == first.job_id
+    clock.now += 2 * MINUTE
+    assert drift().job_id != first.job_id
+
+
+def test_one_job_runs_at_a_time_oldest_first(jobs: JobStore) -> None:
+    first, second = ask(jobs), ask(jobs, JobMethod.REFIT)
+    claim = take(jobs)
+    assert claim.job.job_id == first.job_id
+    assert jobs.claim("other", MINUTE) is None
+    jobs.finish(claim.token, JobResult(JobState.FAILED, "x" * 9999))
+    assert len(jobs.get(first.job_id).message) == LONGEST_MESSAGE
+    assert take(jobs).job.job_id == second.job_id
+
+
+def test_a_dead_workers_job_is_taken_over_and_the_dead_one_is_fenced_off(
+    jobs: JobStore, clock: StillClock
+) -> None:
+    ask(jobs)
+    ask(jobs, JobMethod.REFIT)
+    first = take(jobs)
+    clock.now += MINUTE
+    second = take(jobs, "other")
+    assert second.job.job_id == first.job.job_id
+    assert (second.job.attempts, second.job.started) == (2, first.job.started)
+    done = JobResult(JobState.DONE, "")
+    acts: list[Callable[[], None]] = [
+        lambda: jobs.renew(first.token, MINUTE),
+        lambda: jobs.report(first.token, 0.1, ""),
+        lambda: jobs.finish(first.token, done),
+        lambda: jobs.give_back(first.token),
+    ]
+    for act in acts:
+        with pytest.raises(ClaimLost):
+            act()
+    jobs.finish(second.token, done)
+    with pytest.raises(ClaimLost):
+        jobs.renew(second.token, MINUTE)
+
+
+def test_a_renewed_lease_is_not_taken_over(jobs: JobStore, clock: StillClock) -> None:
+    ask(jobs)
+    claim = take(jobs)
+    clock.now += MINUTE / 2
+    jobs.renew(claim.token, MINUTE)
+    clock.now += MINUTE / 2
+    assert jobs.claim("other", MINUTE) is None
+
+
+def test_a_job_that_is_given_back_is_taken_again(jobs: JobStore) -> None:
+    ask(jobs)
+    claim = take(jobs)
+    jobs.give_back(claim.token)
+    assert jobs.get(claim.job.job_id).state is JobState.REQUESTED
+    assert take(jobs, "other").job.job_id == claim.job.job_id
+
+
+def test_what_kills_every_worker_is_given_up(jobs: JobStore, clock: StillClock) -> None:
+    deadly = ask(jobs)
+    for _ in range(MOST_ATTEMPTS):
+        take(jobs)
+        clock.now += MINUTE
+    following = ask(jobs, JobMethod.REFIT)
+    assert take(jobs).job.job_id == following.job_id
+    given_up = jobs.get(deadly.job_id)
+    assert given_up.state is JobState.FAILED
+    assert given_up.message.startswith(f"{MOST_ATTEMPTS} workers died")
+
+
+def test_a_moved_pointer_is_in_the_history(jobs: JobStore, clock: StillClock) -> None:
+    job = jobs.record_move(JobMethod.ROLLBACK, "v1", "ben", "from v2", JobCounts(quarantined=4))
+    assert (job.state, job.method, job.version) == (JobState.DONE, JobMethod.ROLLBACK, "v1")
+    assert (job.requested_by, job.counts.quarantined) == ("ben", 4)
+    assert jobs.newest(1) == (job,)
+    assert jobs.claim("w", MINUTE) is None
+
+
+def test_of_many_that_reach_for_one_job_one_gets_it(tmp_path: Path) -> None:
+    url = url_of(tmp_path / "f.db")
+    with FeedbackStore.open(url) as store:
+        ask(JobStore.of(store))
+        got: list[JobClaim | None] = []
+        barrier = threading.Barrier(8)
+
+        def reach(name: str) -> None:
+            barrier.wait()
+            got.append(JobStore.of(store).claim(name, MINUTE))
+
+        threads = [threading.Thread(target=reach, args=(f"w{i}",)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len([claim for claim in got if claim is not None]) == 1
+
+
+def test_an_unknown_id_is_said(jobs: JobStore) -> None:
+    with pytest.raises(JobNotFound):
+        jobs.get("0" * 32)

@@ -1,0 +1,203 @@
+"""The retrain service: it asks for the jobs that are due, and works on one job at a time.
+
+Any number of watchers may run on one store; the store lends a job to one of them. A watcher that is
+killed at any point leaves the job to another, which begins it again.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from rcmvae.bundle import prune, read_pointer
+from rcmvae.errors import ClaimLost, RcmvaeError, StoreUnavailable
+from rcmvae.feedback import FeedbackStore
+from rcmvae.jobs import (
+    JobClaim,
+    JobCounts,
+    JobMethod,
+    JobOrigin,
+    JobRecord,
+    JobResult,
+    JobState,
+    JobStore,
+)
+from training.due import Left, Schedule, due_job, labels_since_refit, refit_may_run
+from training.gate import GateConfig
+from training.held_job import LEASE, HeldJob
+from training.reporter import Reporter, worker_name
+from training.retrain import RetrainResult, retrain
+
+logger = logging.getLogger(__name__)
+
+_RECENT = 100
+"""Jobs among which the last refit is looked for."""
+_STORE_AWAY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchConfig:
+    """How a watcher works.
+
+    Attributes:
+        models: the folder of bundles.
+        gate: what a candidate may lose.
+        schedule: when a job is due that nobody asked for.
+        poll: seconds between two looks into the store.
+        lease: after which another watcher takes over from one that is gone.
+        keep: newest bundles that stay after a promotion, with the current one and its parent; zero
+            keeps all.
+    """
+
+    models: Path
+    gate: GateConfig = field(default_factory=GateConfig)
+    schedule: Schedule = field(default_factory=Schedule)
+    poll: float = 0.25
+    lease: timedelta = LEASE
+    keep: int = 20
+
+
+class Watcher:
+    """One watcher over an open store.
+
+    Args:
+        store: the feedback, and the jobs beside it.
+        config: how it works.
+    """
+
+    def __init__(self, store: FeedbackStore, config: WatchConfig) -> None:
+        self._store = store
+        self._jobs = JobStore.of(store)
+        self._config = config
+        self._left = Left()
+        self._version: str | None = None
+
+    def watch(self, go_on: Callable[[], bool] = lambda: True) -> None:
+        """Work until ``go_on`` says no; a store or a folder that is away is waited for."""
+        while go_on():
+            try:
+                worked = self.step() is not None
+            except (StoreUnavailable, OSError) as error:
+                logger.warning("waiting: %s", error)
+                time.sleep(_STORE_AWAY_SECONDS)
+                continue
+            if not worked:
+                time.sleep(self._config.poll)
+
+    def step(self) -> JobRecord | None:
+        """Ask for the job that is due, if any, and work on the next one; None where there is none.
+
+        Raises:
+            StoreUnavailable: the store is away; a job in hand is then left to whoever comes next.
+        """
+        if not self._is_work():
+            return None
+        claim = self._jobs.claim(worker_name(), self._config.lease)
+        return None if claim is None else self.work_on(claim)
+
+    def _is_work(self) -> bool:
+        """Whether a job is open that this watcher could take, be it one that it asks for now."""
+        jobs = self._jobs.open_jobs()
+        if jobs:
+            now = self._store.clock()
+            return not any(_is_held(job, now) for job in jobs)
+        self._follow_pointer()
+        waiting, newest = self._store.waiting(), self._jobs.newest(_RECENT)
+        now = self._store.clock()
+        due = due_job(waiting, self._left, newest, now, self._config.schedule)
+        if due is None or self._version is None:
+            return False
+        self._jobs.request(due.method, due.origin)
+        return True
+
+    def _follow_pointer(self) -> None:
+        """Another bundle may have a channel for what found none."""
+        version = read_pointer(self._config.models)
+        if version != self._version:
+            self._version, self._left = version, Left()
+
+    def work_on(self, claim: JobClaim) -> JobRecord:
+        """Do a claimed job, and write down what came of it.
+
+        An interrupt gives the job back; whatever else happens ends it, except that the store is
+        away: then its lease ends by itself.
+        """
+        job = claim.job
+        logger.info("job %s: %s, for %s", job.job_id, job.method, job.origin)
+        try:
+            with HeldJob(self._store, self._jobs, claim, self._config.lease) as held:
+                result = self._result(job, held)
+            self._jobs.finish(claim.token, result)
+        except ClaimLost as error:
+            logger.warning("job %s: %s", job.job_id, error)
+        except StoreUnavailable:
+            raise
+        except (RcmvaeError, OSError) as error:
+            self._fail(claim, error)
+        except Exception as error:
+            # A bug must not stop the watcher: other jobs may do.
+            logger.exception("job %s failed", job.job_id)
+            self._fail(claim, error)
+        except BaseException:
+            self._jobs.give_back(claim.token)
+            raise
+        return self._jobs.get(job.job_id)
+
+    def _fail(self, claim: JobClaim, error: Exception) -> None:
+        message = f"{type(error).__name__}: {error}"
+        logger.error("job %s failed: %s", claim.job.job_id, message)
+        try:
+            self._jobs.finish(claim.token, JobResult(JobState.FAILED, message))
+        except ClaimLost as lost:
+            logger.warning("job %s: %s", claim.job.job_id, lost)
+
+    def _result(self, job: JobRecord, reporter: Reporter) -> JobResult:
+        before = self._store.waiting()
+        declined = self._declined(job)
+        if declined is not None:
+            return JobResult(JobState.DONE, declined)
+        method = self._method(job, before.count)
+        done = retrain(self._config.models, self._store, method, self._config.gate, reporter)
+        if done is None:
+            return JobResult(JobState.DONE, "no feedback waits")
+        self._left = Left(len(done.queued), before.newest_seq)
+        self._version = done.version
+        if self._config.keep and done.parent is not None:
+            prune(self._config.models, self._config.keep)
+        return _job_result(JobMethod(method), done)
+
+    def _declined(self, job: JobRecord) -> str | None:
+        """Why a refit that drift asks for would learn nothing new, or None."""
+        if job.origin is not JobOrigin.DRIFT:
+            return None
+        newest = [other for other in self._jobs.newest(_RECENT) if not other.is_open]
+        if not labels_since_refit(newest) and not self._store.waiting().count:
+            return "drift, but no label came since the last fit: label what GET /candidates asks"
+        if not refit_may_run(newest, self._store.clock(), self._config.schedule):
+            return "drift, but the last refit was only just now"
+        return None
+
+    def _method(self, job: JobRecord, waiting: int) -> Literal["relabel", "refit"]:
+        """What ``auto`` means: a refit where all that waits finds no free channel."""
+        if job.method is JobMethod.REFIT:
+            return "refit"
+        is_stuck = job.method is JobMethod.AUTO and 0 < waiting <= self._left.count
+        return "refit" if is_stuck else "relabel"
+
+
+def _is_held(job: JobRecord, now: datetime) -> bool:
+    return job.lease_expires is not None and job.lease_expires > now
+
+
+def _job_result(method: JobMethod, done: RetrainResult) -> JobResult:
+    counts = JobCounts(
+        applied=len(done.applied), rejected=len(done.rejected), waiting=len(done.queued)
+    )
+    made = done.parent is not None
+    message = (
+        f"{method}: {counts.applied} applied, {counts.rejected} rejected, {counts.waiting} waiting"
+    )
+    return JobResult(JobState.DONE, message, method, done.version if made else None, None, counts)
