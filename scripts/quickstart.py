@@ -1,7 +1,8 @@
 """The main job end to end on real data: train, export, serve, predict, correct, retrain.
 
 scikit-learn's digits with 100 labels, none of them for the nine. The service has to say that it
-does not know the nine, learn it from ten corrections, and go on knowing the other digits.
+does not know the nine, learn it from a few corrections, and go on knowing the other digits. A person
+does the correcting, on the page; with --once this program does, with ten of them.
 """
 
 import argparse
@@ -153,20 +154,31 @@ def _run(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) ->
     if NEW_LABEL in _bundle(client).labels:
         print(f"\n{NEW_LABEL} was learned in an earlier run; --fresh starts from nothing.")
         _print_table([("now", before)])
-    else:
+    elif options.once:
         after = _teach(client, workspace, dataset, groups, clock)
         _print_table([("before", before), ("after", after)])
+    else:
+        _print_table([("now", before)])
     if not options.once:
+        _watch(workspace, stack)
         _keep_serving(client, workspace)
 
 
+def _watch(workspace: Workspace, stack: ExitStack) -> None:
+    """Start the process that learns when the page asks for it, or an hour after the last label."""
+    flags = ("--models", str(workspace.models), "--store", workspace.store_url)
+    line = [sys.executable, "-m", "training", "retrain", "--watch", *flags]
+    line += ["--poll", "0.5", "--quiet", "3600"]
+    with workspace.log.open("ab") as log:
+        stack.callback(_stop, subprocess.Popen(line, cwd=ROOT, stdout=log, stderr=log))
+
+
 def _keep_serving(client: httpx.Client, workspace: Workspace) -> None:
-    """Serve until Ctrl-C, and say how to go on learning."""
-    print(f"Serving at {client.base_url} until Ctrl-C (log: {_shown(workspace.log)}).")
-    print("To learn from what is posted to /feedback, in another terminal:")
-    print(f"  export RCMVAE_MODELS_DIR={_shown(workspace.models)}")
-    print(f"  export RCMVAE_STORE_URL=sqlite:///{_shown(workspace.folder)}/feedback.db")
-    print("  .venv/bin/python -m training retrain", flush=True)
+    """Serve until Ctrl-C, and say where to look."""
+    log = _shown(workspace.log)
+    print(f"Open {client.base_url} and press Ctrl-C here to stop (log: {log}).", flush=True)
+    if NEW_LABEL not in _bundle(client).labels:
+        print(f"One digit has no name there. Select it, call it {NEW_LABEL}, press Learn.", flush=True)
     try:
         signal.pause()
     except KeyboardInterrupt:
