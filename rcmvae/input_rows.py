@@ -74,6 +74,42 @@ def rows_from_bytes(body: bytes, dtype: str, signature: InputSignature) -> NDArr
     return _checked(flat, signature, lambda i: f"body row {i}")
 
 
+def rows_from_array(
+    array: NDArray[np.generic], signature: InputSignature, *, field: str
+) -> NDArray[np.float32]:
+    """Rows of an array that a format with shape and element type brought.
+
+    Args:
+        array: uint8, scaled as `rows_from_bytes` does, float32 or float64, of shape (N, *shape) or
+            (N, size).
+        signature: shape and closed value range of one input.
+        field: how errors call the array.
+
+    Returns:
+        float32 (N, *shape).
+
+    Raises:
+        InvalidInput: another element type or shape, no rows, a value not finite or out of range.
+    """
+    if array.shape[1:] not in {signature.shape, (signature.size,)}:
+        expected = f"shape (N, {signature.size}) or (N, {', '.join(map(str, signature.shape))})"
+        raise InvalidInput(field, expected, f"{array.shape}")
+    _require_rows(len(array), field)
+    if array.dtype == np.uint8:
+        return _scaled(array.astype(np.uint8), signature)
+    if array.dtype not in (np.float32, np.float64):
+        raise InvalidInput(field, "uint8, float32 or float64", str(array.dtype))
+    with np.errstate(over="ignore"):
+        flat = array.astype(np.float32).reshape(-1, signature.size)
+    return _checked(flat, signature, lambda i: f"{field} row {i}")
+
+
+def fits(x: NDArray[np.float32], signature: InputSignature) -> bool:
+    """Whether an input that some bundle took is one of this signature: shape and range."""
+    is_shaped = x.shape == signature.shape
+    return is_shaped and bool(((x >= signature.low) & (x <= signature.high)).all())
+
+
 def _require_rows(count: int, field: str) -> None:
     if count == 0:
         raise InvalidInput(field, "at least one row", "an empty list")

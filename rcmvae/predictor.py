@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 from rcmvae.bundle import Bundle
 from rcmvae.bundle.manifest import CALIBRATION, DECODER, ENCODER, SCORES, TAU, Manifest
 from rcmvae.calibration import Calibration, Coverage, PValues, parse_calibration
+from rcmvae.decoding import SIGMA, Decoder, Reconstruction
 from rcmvae.errors import BundleDamaged
 from rcmvae.graph import SERVED_OUTPUTS, Graphs, served_graph
 from rcmvae.prediction import PredictionBatch
 from rcmvae.sampled import Sampler, Sampling
-from rcmvae.scaling import Scaling, read_scaling
+from rcmvae.scaling import read_scaling
+from rcmvae.scores_graph import Placement, read_placement, read_prior
 from rcmvae.uncertainty import Uncertainty
-
-SIGMA = "sigma"
-"""Output of a Gaussian decoder: the standard deviation of every value."""
 
 _LATENTS = ("mu", "logvar")
 _SEVERITY_ERROR = 3
@@ -31,6 +30,8 @@ class Predictor:
     Attributes:
         manifest: of the bundle.
         calibration: of the bundle.
+        decoder: of the bundle.
+        placement: of the channels in the 2-D picture; None where the graph says it otherwise.
         active_providers: execution providers that the session really uses, first choice first.
     """
 
@@ -39,17 +40,18 @@ class Predictor:
         manifest: Manifest,
         calibration: Calibration,
         session: ort.InferenceSession,
-        decoder: ort.InferenceSession,
-        scaling: Scaling | None,
+        decoder: Decoder,
+        placement: Placement | None,
     ) -> None:
         self.manifest = manifest
         self.calibration = calibration
+        self.decoder = decoder
+        self.placement = placement
         self._session = session
         # A session may return more than a request pays for: what is not asked for is not copied.
         offered = {output.name for output in session.get_outputs()}
         self._outputs = (*SERVED_OUTPUTS, *({SIGMA} & offered))
-        value_range = (manifest.input.low, manifest.input.high)
-        self._sampler = Sampler(self._run, decoder, scaling, value_range)
+        self._sampler = Sampler(self._run, decoder)
         self._p_values = PValues(calibration)
         self._score_names = (*calibration.score_names, "responsibility", "unowned", "fused")
         self.active_providers: tuple[str, ...] = tuple(session.get_providers())
@@ -78,8 +80,15 @@ class Predictor:
         noise = {SIGMA} & {output.name for output in decoder.get_outputs()}
         served = served_graph(graphs, (*SERVED_OUTPUTS, *_LATENTS, *noise))
         session = open_session(served, providers, threads)
-        scaling = read_scaling(graphs.scores)
-        predictor = cls(bundle.manifest, calibration, session, decoder, scaling)
+        manifest = bundle.manifest
+        decoding = Decoder(
+            decoder,
+            read_scaling(graphs.scores),
+            (manifest.input.low, manifest.input.high),
+            read_prior(graphs.scores, manifest.num_channels, manifest.latent_dim),
+        )
+        placement = read_placement(graphs.scores)
+        predictor = cls(manifest, calibration, session, decoding, placement)
         predictor._warm_up()
         return predictor
 
@@ -124,6 +133,26 @@ class Predictor:
             ),
             observation_noise=_root_mean_square(out[SIGMA]) if SIGMA in out else None,
             sampled=None if sampling is None else self._sampler.sample(x, sampling),
+        )
+
+    def reconstruct(self, x: NDArray[np.float32], channels: int) -> Reconstruction:
+        """Decode inputs by their best channels.
+
+        Args:
+            x: float32 (N, *shape), finite and within the signature's range.
+            channels: M, 1 to K: how many of each input's channels, the most responsible first.
+        """
+        out = self._run(("responsibilities", *_LATENTS[:1]), x)
+        best = np.argsort(-out["responsibilities"], axis=1, kind="stable")[:, :channels]
+        rows = np.arange(len(x))[:, None]
+        z = out["mu"][rows, best].reshape(len(x) * channels, -1)
+        decoded = self.decoder.decode(z, best.reshape(-1))
+        shape = (len(x), channels, *self.manifest.input.shape)
+        return Reconstruction(
+            best,
+            out["responsibilities"][rows, best],
+            decoded.values.reshape(shape),
+            None if decoded.sigma is None else decoded.sigma.reshape(shape),
         )
 
     def _run(

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
-from rcmvae.scaling import Scaling
+from rcmvae.decoding import Decoder
 from rcmvae.uncertainty import entropy
 
 SampledChannel = Literal["best", "drawn"]
@@ -64,24 +63,14 @@ class Sampler:
 
     Args:
         encode: runs the served graph.
-        decoder: a session over `decoder.onnx`.
-        scaling: of raw inputs; None where x is what is decoded.
-        value_range: closed, of the values of an input.
+        decoder: of the same bundle.
     """
 
-    __slots__ = ("_decoder", "_encode", "_scaling", "_value_range")
+    __slots__ = ("_decoder", "_encode")
 
-    def __init__(
-        self,
-        encode: Encode,
-        decoder: ort.InferenceSession,
-        scaling: Scaling | None,
-        value_range: tuple[float, float],
-    ) -> None:
+    def __init__(self, encode: Encode, decoder: Decoder) -> None:
         self._encode = encode
         self._decoder = decoder
-        self._scaling = scaling
-        self._value_range = value_range
 
     def sample(self, x: NDArray[np.float32], sampling: Sampling) -> SampledUncertainty:
         """Sampled uncertainty of inputs x, (N, *shape)."""
@@ -98,10 +87,8 @@ class Sampler:
 
     def _answers(self, z: NDArray[np.float32], channel: NDArray[np.int64]) -> NDArray[np.float32]:
         """p(y|x~) of the decodings, (n, C)."""
-        (decoded,) = self._decoder.run(["reconstruction"], {"z": z, "channel": channel})
-        raw = decoded if self._scaling is None else self._scaling.raw(decoded)
-        low, high = self._value_range
-        return self._encode(("probabilities",), np.clip(raw, low, high))["probabilities"]
+        decoded = self._decoder.decode(z, channel)
+        return self._encode(("probabilities",), decoded.values)["probabilities"]
 
 
 def summarise(answers: NDArray[np.floating]) -> SampledUncertainty:

@@ -1,7 +1,7 @@
 """`scores.onnx`: the scores of question 1, their fusion, and the position in the picture."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ from rcmvae.ood import (
     FUSED_NAMES,
     LOG_FLOOR,
     LOGGED_NAMES,
+    NUM_TYPICAL,
     SCORE_NAMES,
     SMALLEST_SIGMA,
     FeatureDensity,
@@ -24,10 +25,12 @@ from rcmvae.ood import (
     LatentPrior,
 )
 from rcmvae.scaling import CENTRE, HIGHEST, LOWEST, WIDTH, Scaling
+from rcmvae.square_form import square_form
 
 Likelihood = Literal["bernoulli", "gaussian"]
 
 _ANCHOR, _PLANE = "position_anchor", "position_plane"
+_PRIOR_MEAN, _PRIOR_LOGVAR = "prior_mean", "prior_logvar"
 
 _AS_IT_IS = """
     flat_x = Reshape (x, flat)
@@ -50,16 +53,20 @@ _SCALED = f"""
 _BERNOULLI_ERROR = """
     all_logits = Reshape (reconstruction_logits, flat)
     flat_logits = Clip (all_logits, lowest_logit, highest_logit)
+    flat_r = Sigmoid (flat_logits)
+    difference = Sub (flat_x, flat_r)
     hits = Mul (flat_x, flat_logits)
     hit = ReduceSum <keepdims = 1> (hits, last)
     inverse_r = Sub (one, flat_r)
     {product}
     log_inverse_r = Log (inverse_product)
-    missed = ReduceSum <keepdims = 1> (log_inverse_r, last)
-    log_likelihood = Add (hit, missed)
-    raw_error = Neg (log_likelihood)
+    miss = MatMul (log_inverse_r, minus_products)
+    raw_error = Sub (miss, hit)
     reconstruction_error = Max (raw_error, zero)
 """
+
+_BERNOULLI_INPUTS = "float[N, {shape}] reconstruction_logits"
+_GAUSSIAN_INPUTS = "float[N, {shape}] reconstruction, float[N, {shape}] sigma"
 
 _PRODUCT_OF_FOUR = """
     inverse_1, inverse_2, inverse_3, inverse_4 = Split <axis = 1, num_outputs = 4> (inverse_r)
@@ -73,6 +80,8 @@ _NO_PRODUCT = """
 """
 
 _GAUSSIAN_ERROR = """
+    decoded = Reshape (reconstruction, flat)
+    difference = Sub (flat_x, decoded)
     flat_sigma = Reshape (sigma, flat)
     missed_unit = Div (difference, flat_sigma)
     missed_square = Mul (missed_unit, missed_unit)
@@ -100,34 +109,22 @@ _OWN_PRIOR = """
     u_logvar = Sub (z_logvar, own_logvar)
 """
 
-# Squared Mahalanobis distance of {input} from the mean of the best channel.
-_DISTANCE = """
-    {name}_units = Div ({input}, {name}_scale)
-    {name}_mean = Gather <axis = 0> ({name}_means, channel)
-    {name}_centred = Sub ({name}_units, {name}_mean)
-    {name}_along = MatMul ({name}_centred, {name}_axes)
-    {name}_explained = ReduceSumSquare <keepdims = 1> ({name}_along, last)
-    {name}_length = ReduceSumSquare <keepdims = 1> ({name}_centred, last)
-    {name}_whole = Mul ({name}_length, {name}_rest)
-    {name}_raw = Sub ({name}_whole, {name}_explained)
-    {name} = Max ({name}_raw, zero)
-"""
-
+# On one row an operator costs half a microsecond, whatever it does. So what several scores need is
+# computed once, on columns side by side: KL and both Mahalanobis distances are sums of squares of
+# what lies between an input and its channel, and all scores are sums of nine columns. Over pixels
+# a product and a sum take half of the time of ReduceSumSquare.
 _SCORES_TEXT = """
 scores (float[N, {shape}] x, float[N, {channels}] logits, float[N, {channels}] responsibilities,
         float[N, {channels}, {latent}] mu, float[N, {channels}, {latent}] logvar,
         float[N, {features}] features, float[N, {textures}] texture_maps,
-        int64[N] channel, float[N, {shape}] reconstruction, float[N, {shape}] {decoded_more})
+        int64[N] channel, {decoded})
     => (float[N, {scores}] scores, float[N] fused, float[N, 2] position)
-<float zero = {{0.0}}, float one = {{1.0}}, float half = {{0.5}}, float tiny = {{1e-6}},
- float almost = {{0.999999}}, float smallest_sigma = {{{smallest_sigma}}},
+<float zero = {{0.0}}, float one = {{1.0}}, float half = {{0.5}},
+ float smallest_sigma = {{{smallest_sigma}}},
  float lowest_logit = {{-13.815510}}, float highest_logit = {{13.815510}},
  int64[2] flat = {{0, -1}}, int64[1] last = {{1}}, float floor = {{{log_floor}}}>
 {{
     {scaled_x}
-    decoded = Reshape (reconstruction, flat)
-    flat_r = Clip (decoded, tiny, almost)
-    difference = Sub (flat_x, flat_r)
     {error}
     squared = Mul (difference, difference)
     squared_error = ReduceSum <keepdims = 1> (squared, last)
@@ -140,42 +137,63 @@ scores (float[N, {shape}] x, float[N, {channels}] logits, float[N, {channels}] r
     z_mu = GatherND <batch_dims = 1> (mu, row)
     z_logvar = GatherND <batch_dims = 1> (logvar, row)
     {prior}
-    z_square = Mul (z_unit, z_unit)
     z_variance = Exp (u_logvar)
-    z_sum = Add (z_square, z_variance)
-    z_less = Sub (z_sum, u_logvar)
-    raw_kl = Gemm (z_less, kl_half, kl_start)
-    kl = Max (raw_kl, zero)
-    negative_elbo = Add (reconstruction_error, kl)
+    variances = Concat <axis = 1> (z_variance, u_logvar)
+    of_variances = Gemm (variances, variance_weights, variance_start)
 
-    most = ReduceMax <keepdims = 1> (responsibilities, last)
-    unsure = Sub (one, most)
-    twice_mixed = Add (unsure, relative_reconstruction_error)
-    mixed = Mul (twice_mixed, half)
-    evidence = ReduceLogSumExp <keepdims = 1> (logits, last)
-    logit_energy = Neg (evidence)
-    {mahalanobis}
-    {texture}
+    features_along = MatMul (features, features_axes)
+    texture_along = MatMul (texture_maps, texture_axes)
+    place = Concat <axis = 1> (z_unit, features, features_along, texture_maps, texture_along)
+    channel_place = Gather <axis = 0> (channel_places, channel)
+    between = Sub (place, channel_place)
+    squares = Mul (between, between)
+    raw_distances = Gemm (squares, square_weights, of_variances)
+    distances = Max (raw_distances, zero)
 
-    logged = Concat <axis = 1> ({logged_names})
+    logged = Concat <axis = 1>
+        (reconstruction_error, relative_reconstruction_error, intensity, distances)
     logged_floored = Add (logged, floor)
     logs = Log (logged_floored)
-    typical = Concat <axis = 1> (logs, logit_energy)
+    evidence = ReduceLogSumExp <keepdims = 1> (logits, last)
+    typical = Concat <axis = 1> (logs, evidence)
     typical_white = Gemm (typical, typical_whitener, typical_start)
     atypicality = ReduceSumSquare <keepdims = 1> (typical_white, last)
 
-    distances = Concat <axis = 1> ({fused_names})
-    distances_floored = Add (distances, floor)
-    log_distances = Log (distances_floored)
+    atypicality_floored = Add (atypicality, floor)
+    log_atypicality = Log (atypicality_floored)
+    log_distances = Concat <axis = 1> (logs, log_atypicality)
     standardised = Gemm (log_distances, fused_scale, fused_start)
     fused = ReduceLogSumExp <keepdims = 0> (standardised, last)
-    scores = Concat <axis = 1> ({score_names})
+
+    most = ReduceMax <keepdims = 1> (responsibilities, last)
+    columns = Concat <axis = 1> (logged, most, evidence, atypicality)
+    scores = Gemm (columns, score_weights, score_start)
 
     anchor = Gather <axis = 0> (position_anchor, channel)
-    offset = MatMul (z_centred, position_plane)
-    position = Add (anchor, offset)
+    position = Gemm (z_centred, position_plane, anchor)
 }}
 """
+
+_DISTANCES = ("kl", "mahalanobis", "texture")
+"""Columns of ``distances``."""
+
+_LOGGED = (
+    "reconstruction_error",
+    "relative_reconstruction_error",
+    "intensity",
+    *_DISTANCES,
+)
+"""Columns of ``logged``."""
+
+_COLUMNS = (*_LOGGED, "most", "evidence", "atypicality")
+"""Columns of ``columns``."""
+
+_SUMS: Mapping[str, tuple[Mapping[str, float], float]] = {
+    "negative_elbo": ({"reconstruction_error": 1.0, "kl": 1.0}, 0.0),
+    "mixed": ({"relative_reconstruction_error": 0.5, "most": -0.5}, 0.5),
+    "logit_energy": ({"evidence": -1.0}, 0.0),
+}
+"""Scores that are no column: what they are sums of, and where these start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,17 +209,33 @@ class Placement:
     plane: NDArray[np.floating]
 
 
-def read_placement(scores: bytes) -> Placement:
-    """The placement that a verified `scores.onnx` holds.
+def read_placement(scores: bytes) -> Placement | None:
+    """The placement that a verified `scores.onnx` holds; None where it places otherwise."""
+    constants = {each.name: each for each in onnx.load_from_string(scores).graph.initializer}
+    if {_ANCHOR, _PLANE} - constants.keys():
+        return None
+    return Placement(*(numpy_helper.to_array(constants[name]) for name in (_ANCHOR, _PLANE)))
+
+
+def read_prior(scores: bytes, num_channels: int, latent_dim: int) -> LatentPrior:
+    """The prior on z that a verified `scores.onnx` holds; N(0, I) where it holds none.
 
     Raises:
-        BundleDamaged: it holds none.
+        BundleDamaged: it is of other channels or latents.
     """
     constants = {each.name: each for each in onnx.load_from_string(scores).graph.initializer}
-    missing = {_ANCHOR, _PLANE} - constants.keys()
-    if missing:
-        raise BundleDamaged("graph", SCORES, f"{min(missing)}: expected a constant, found none")
-    return Placement(*(numpy_helper.to_array(constants[name]) for name in (_ANCHOR, _PLANE)))
+    if _PRIOR_MEAN not in constants or _PRIOR_LOGVAR not in constants:
+        return LatentPrior.standard(num_channels, latent_dim)
+    prior = LatentPrior(
+        *(
+            numpy_helper.to_array(constants[name]).astype(np.float64)
+            for name in (_PRIOR_MEAN, _PRIOR_LOGVAR)
+        )
+    )
+    if {prior.mean.shape, prior.logvar.shape} != {(num_channels, latent_dim)}:
+        expected = (num_channels, latent_dim)
+        raise BundleDamaged("graph", SCORES, f"prior: expected {expected}, got others")
+    return prior
 
 
 def scores_graph(
@@ -224,21 +258,23 @@ def scores_graph(
         fused: density behind `atypicality`, and the spread of the distances.
         placement: of the latents.
         prior: of the latents; N(0, I) for every channel if None.
-        likelihood: what the decoder returns beside the reconstruction, both of the shape of x:
-            ``reconstruction_logits``, or under ``gaussian`` ``sigma``.
+        likelihood: what is read of the decoder, of the shape of x: ``reconstruction_logits``, or
+            under ``gaussian`` ``reconstruction`` and ``sigma``.
         scaling: of raw inputs; None where x is what is decoded.
     """
     channels, latent_dim = len(features.means), len(placement.plane)
+    standard = prior is None or prior.is_standard
+    size = math.prod(shape)
+    factors = 1 if size % 4 else 4
+    sides = ", ".join(str(side) for side in shape)
     gaussian = likelihood == "gaussian"
-    product = _NO_PRODUCT if math.prod(shape) % 4 else _PRODUCT_OF_FOUR
+    product = _NO_PRODUCT if factors == 1 else _PRODUCT_OF_FOUR
     text = _SCORES_TEXT.format(
-        shape=", ".join(str(side) for side in shape),
-        decoded_more="sigma" if gaussian else "reconstruction_logits",
+        shape=sides,
+        decoded=(_GAUSSIAN_INPUTS if gaussian else _BERNOULLI_INPUTS).format(shape=sides),
         scaled_x=_AS_IT_IS if scaling is None else _SCALED.format(),
         error=_GAUSSIAN_ERROR if gaussian else _BERNOULLI_ERROR.format(product=product),
-        prior=_STANDARD_PRIOR if prior is None or prior.is_standard else _OWN_PRIOR,
-        mahalanobis=_DISTANCE.format(name="mahalanobis", input="features"),
-        texture=_DISTANCE.format(name="texture", input="texture_maps"),
+        prior=_STANDARD_PRIOR if standard else _OWN_PRIOR,
         smallest_sigma=SMALLEST_SIGMA,
         channels=channels,
         latent=latent_dim,
@@ -246,45 +282,76 @@ def scores_graph(
         textures=texture.means.shape[1],
         scores=len(SCORE_NAMES),
         log_floor=LOG_FLOOR,
-        logged_names=", ".join(LOGGED_NAMES),
-        score_names=", ".join(SCORE_NAMES),
-        fused_names=", ".join(FUSED_NAMES),
     )
     constants = {
-        **_distance_constants("mahalanobis", features),
-        **_distance_constants("texture", texture),
+        **_distance_constants(latent_dim, features, texture),
         **_fused_constants(fused),
-        "kl_half": np.full((latent_dim, 1), 0.5),
-        "kl_start": np.full(1, -0.5 * latent_dim),
+        **_score_constants(),
         _ANCHOR: placement.anchor,
         _PLANE: placement.plane,
     }
+    if not gaussian:
+        constants["minus_products"] = np.full((size // factors, 1), -1.0)
     if prior is not None and not prior.is_standard:
         constants |= {
-            "prior_mean": prior.mean,
+            _PRIOR_MEAN: prior.mean,
             "prior_scale": prior.scale,
-            "prior_logvar": prior.logvar,
+            _PRIOR_LOGVAR: prior.logvar,
         }
     if scaling is not None:
         constants |= {CENTRE: scaling.centre, WIDTH: scaling.width}
     return with_constants(text, constants)
 
 
-def _distance_constants(name: str, density: FeatureDensity) -> dict[str, NDArray[np.floating]]:
+def _distance_constants(
+    latent_dim: int, features: FeatureDensity, texture: FeatureDensity
+) -> dict[str, NDArray[np.floating]]:
+    """Where channels lie, and the weights of squares and variances in KL and distances.
+
+    KL = (|z|^2 + sum_i exp u_i - u_i - 1) / 2, in the prior's coordinates, where every channel
+    lies at zero; the other distances are those of `rcmvae.square_form`.
+    """
+    forms = [square_form(density) for density in (features, texture)]
+    of_kl, *of_forms = np.eye(len(_DISTANCES))
+    places = [np.zeros((len(features.means), latent_dim))]
+    squares = [np.outer(np.full(latent_dim, 0.5), of_kl)]
+    for density, form, column in zip((features, texture), forms, of_forms, strict=True):
+        places += [density.means, density.means @ form.axes]
+        squares += [np.outer(form.of_values, column), np.outer(form.of_axes, column)]
     return {
-        f"{name}_means": density.means / density.scale,
-        f"{name}_scale": density.scale,
-        f"{name}_axes": density.axes,
-        f"{name}_rest": np.array(density.rest),
+        "features_axes": forms[0].axes,
+        "texture_axes": forms[1].axes,
+        "channel_places": np.column_stack(places),
+        "square_weights": np.vstack(squares),
+        "variance_weights": np.outer(np.repeat([0.5, -0.5], latent_dim), of_kl),
+        "variance_start": -0.5 * latent_dim * of_kl,
     }
 
 
 def _fused_constants(fused: FusedDensity) -> dict[str, NDArray[np.floating]]:
     """Both standardisations as products and sums."""
+    typical = np.zeros((len(_LOGGED) + 1, NUM_TYPICAL))
+    typical[[_LOGGED.index(name) for name in LOGGED_NAMES]] = fused.whitener[:-1]
+    # The logit energy is the negative evidence.
+    typical[-1] = -fused.whitener[-1]
+    # A column of zeros is the one in log(1 + sum_j exp z_j).
+    names = (*_LOGGED, "atypicality")
+    scale = np.zeros((len(names), len(FUSED_NAMES) + 1))
+    scale[[names.index(name) for name in FUSED_NAMES], range(len(FUSED_NAMES))] = 1 / fused.spread
     return {
-        "typical_whitener": fused.whitener,
+        "typical_whitener": typical,
         "typical_start": -fused.mean @ fused.whitener,
-        # A column of zeros is the one in log(1 + sum_j exp z_j).
-        "fused_scale": np.pad(np.diag(1.0 / fused.spread), ((0, 0), (0, 1))),
+        "fused_scale": scale,
         "fused_start": np.append(-fused.centre / fused.spread, 0.0),
     }
+
+
+def _score_constants() -> dict[str, NDArray[np.floating]]:
+    """Every score as a sum of columns: most are one of them."""
+    weights = np.zeros((len(_COLUMNS), len(SCORE_NAMES)))
+    start = np.zeros(len(SCORE_NAMES))
+    for score, name in enumerate(SCORE_NAMES):
+        parts, start[score] = _SUMS.get(name, ({name: 1.0}, 0.0))
+        for column, weight in parts.items():
+            weights[_COLUMNS.index(column), score] = weight
+    return {"score_weights": weights, "score_start": start}

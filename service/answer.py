@@ -36,6 +36,10 @@ class Header:
             "fdr": self.fdr,
         }
 
+    def texts(self) -> dict[str, str]:
+        """As the metadata of a schema; what is None is left out."""
+        return {name: str(value) for name, value in self.members().items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

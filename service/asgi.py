@@ -14,12 +14,16 @@ from service.every_request import EveryRequest
 from service.problem import on_disconnect, on_http, on_raised
 from service.routes.bundle import get_bundle, get_labels
 from service.routes.candidates import get_candidates
+from service.routes.channels import get_channel_image, get_channels
 from service.routes.drift import get_drift
 from service.routes.feedback import get_feedback, post_feedback
 from service.routes.health import livez, metrics, readyz
+from service.routes.latent_map import get_latent_map
 from service.routes.page import page, page_asset
 from service.routes.pages import docs, openapi, swagger_script, swagger_style
 from service.routes.predict import predict
+from service.routes.reconstruct import reconstruct
+from service.routes.thumbnails import get_sprite, get_thumbnail
 from service.runtime import running
 from service.settings import Settings
 
@@ -30,6 +34,14 @@ ROUTES: tuple[ScopedRoute, ...] = (
     ScopedRoute("/labels", get_labels, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/bundle", get_bundle, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/candidates", get_candidates, methods=["GET"], needs=Scope.PREDICT),
+    ScopedRoute("/latent-map", get_latent_map, methods=["GET"], needs=Scope.PREDICT),
+    ScopedRoute("/thumbnails", get_sprite, methods=["GET"], needs=Scope.PREDICT),
+    ScopedRoute("/thumbnails/{point_id}", get_thumbnail, methods=["GET"], needs=Scope.PREDICT),
+    ScopedRoute("/channels", get_channels, methods=["GET"], needs=Scope.PREDICT),
+    ScopedRoute(
+        "/channels/{channel}/image", get_channel_image, methods=["GET"], needs=Scope.PREDICT
+    ),
+    ScopedRoute("/reconstruct", reconstruct, methods=["POST"], needs=Scope.PREDICT),
     ScopedRoute("/drift", get_drift, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/livez", livez, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/readyz", readyz, methods=["GET"], needs=Access.OPEN),

@@ -47,7 +47,7 @@ def parse_candidates(query: QueryParams, most: int) -> CandidatesRequest:
     refuse_unknown(query, _PARAMETERS)
     return CandidatesRequest(
         strategy=_strategy(query.get("strategy", DEFAULT_STRATEGY)),
-        count=_count(query.get("count", str(min(DEFAULT_COUNT, most))), most),
+        count=count_of("count", query.get("count", str(min(DEFAULT_COUNT, most))), most),
         with_input=_with_input(query.get("include")),
     )
 
@@ -60,10 +60,15 @@ def _strategy(name: str) -> Strategy:
         raise InvalidInput("strategy", expected, quoted(name)) from None
 
 
-def _count(text: str, most: int) -> int:
+def count_of(field: str, text: str, most: int) -> int:
+    """A whole number from 1 to ``most``.
+
+    Raises:
+        InvalidInput: anything else.
+    """
     is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
     if not is_number or not 1 <= int(text) <= most:
-        raise InvalidInput("count", f"1 to {most}", quoted(text))
+        raise InvalidInput(field, f"1 to {most}", quoted(text))
     return int(text)
 
 

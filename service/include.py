@@ -1,4 +1,4 @@
-"""Which parts of a prediction a caller asks for."""
+"""Which parts of a prediction a caller asks for, and in which layout."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -18,6 +18,13 @@ class Part(StrEnum):
     RESPONSIBILITIES = "responsibilities"
 
 
+class JsonFormat(StrEnum):
+    """How an answer in JSON is laid out."""
+
+    RECORDS = "records"
+    COLUMNS = "columns"
+
+
 DEFAULT_PARTS = frozenset(Part) - {Part.RESPONSIBILITIES}
 _EXPECTED = ", ".join(Part)
 
@@ -29,6 +36,21 @@ def parse_include(names: Iterable[object]) -> frozenset[Part]:
         InvalidInput: a name that is not a part.
     """
     return frozenset(_part(i, name) for i, name in enumerate(names))
+
+
+def parse_format(name: object) -> JsonFormat:
+    """The layout that ``format`` names; records where it names none.
+
+    Raises:
+        InvalidInput: a name that is no layout.
+    """
+    if name is None:
+        return JsonFormat.RECORDS
+    try:
+        return JsonFormat(name if isinstance(name, str) else "")
+    except ValueError:
+        actual = quoted(name) if isinstance(name, str) else "not a string"
+        raise InvalidInput("format", " or ".join(JsonFormat), actual) from None
 
 
 def _part(i: int, name: object) -> Part:

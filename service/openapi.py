@@ -13,25 +13,31 @@ from rcmvae.candidates import Strategy
 from rcmvae.input_rows import WIRE_DTYPES
 from service import schemas
 from service.candidates_request import DEFAULT_COUNT, DEFAULT_STRATEGY, CandidatePart
-from service.include import Part
-from service.predict_request import JSON, OCTETS
+from service.include import JsonFormat, Part
+from service.points import Source
 from service.problem import MEDIA_TYPE
+from service.routes.channels import KINDS
+from service.routes.thumbnails import MOST_IDS
 from service.sampling_request import COVERAGES, MOST_DRAWS, SAMPLED_CHANNELS
+from service.wire.media_types import ARROW, JSON, PNG, READ
 
 Json: TypeAlias = dict[str, JsonValue]
 
 API_VERSION = "0.1.0"
 
 _REFERENCE = "#/components/schemas/{model}"
+_BYTES: Json = {"schema": {"type": "string", "format": "binary"}}
 _STATUS_TEXT = {
     400: "Malformed JSON.",
     404: "No such id.",
+    406: "A media type that the route cannot answer in.",
     408: "The body took too long to arrive.",
     409: "The idempotency key was used with another body.",
     413: "The body is too large.",
     415: "A content type or encoding that the route does not read.",
     422: "A field does not fit.",
-    503: "No bundle is served yet, or the store does not answer.",
+    503: "No bundle is served yet, too many rows wait, or the store does not answer.",
+    504: "No answer within the deadline.",
 }
 
 
@@ -46,7 +52,9 @@ class Operation:
         status: of success.
         answer: model of success, or a media type for other content.
         body: model of a JSON body.
-        octets: whether a body of octets is read too.
+        other_answer: model of success in another layout.
+        binary_answers: media types of success in bytes.
+        binary_bodies: media types of bodies of bytes that are read too.
         errors: statuses that the route itself can answer with.
         parameters: OpenAPI parameter objects.
     """
@@ -57,7 +65,9 @@ class Operation:
     status: int
     answer: type[BaseModel] | str
     body: type[BaseModel] | None = None
-    octets: bool = False
+    other_answer: type[BaseModel] | None = None
+    binary_answers: tuple[str, ...] = ()
+    binary_bodies: tuple[str, ...] = ()
     errors: tuple[int, ...] = ()
     parameters: tuple[Json, ...] = ()
 
@@ -66,32 +76,53 @@ def _query(name: str, schema: Json, description: str) -> Json:
     return {"name": name, "in": "query", "schema": schema, "description": description}
 
 
+def _path(name: str, schema: Json) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
 _PREDICT_PARAMETERS = (
-    _query("dtype", {"enum": list(WIRE_DTYPES)}, "Element type; octets only, required there."),
+    _query("dtype", {"enum": list(WIRE_DTYPES)}, "Element type; for octets, and required."),
     _query(
         "alpha",
         {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-        "False-alarm rate; octets only.",
+        "False-alarm rate; not with JSON.",
     ),
     _query(
         "fdr",
         {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-        "False discovery rate of this batch; octets only.",
+        "False discovery rate of this batch; not with JSON.",
     ),
-    _query("include", {"type": "string"}, f"Of {', '.join(Part)}, with commas; octets only."),
-    _query("coverage", {"enum": list(COVERAGES)}, "Of the prediction sets; octets only."),
+    _query("include", {"type": "string"}, f"Of {', '.join(Part)}, with commas; not with JSON."),
+    _query("coverage", {"enum": list(COVERAGES)}, "Of the prediction sets; not with JSON."),
     _query(
         "samples",
         {"type": "integer", "minimum": 2, "maximum": MOST_DRAWS},
-        "Draws of the sampled uncertainty; octets only.",
+        "Draws of the sampled uncertainty; not with JSON.",
     ),
-    _query("seed", {"type": "integer", "minimum": 0}, "Of the draws; octets only."),
-    _query("sample_channel", {"enum": list(SAMPLED_CHANNELS)}, "Of the draws; octets only."),
+    _query("format", {"enum": list(JsonFormat)}, "Layout of an answer in JSON; not with JSON."),
+    _query("seed", {"type": "integer", "minimum": 0}, "Of the draws; not with JSON."),
+    _query("sample_channel", {"enum": list(SAMPLED_CHANNELS)}, "Of the draws; not with JSON."),
 )
 _CANDIDATE_PARAMETERS = (
     _query("strategy", {"enum": list(Strategy), "default": DEFAULT_STRATEGY}, "How to choose."),
     _query("count", {"type": "integer", "minimum": 1, "default": DEFAULT_COUNT}, "How many."),
     _query("include", {"enum": list(CandidatePart)}, "Optional parts."),
+)
+_MAP_PARAMETERS = (
+    _query("sources", {"type": "string"}, f"Of {', '.join(Source)}, with commas; all if none."),
+    _query("limit", {"type": "integer", "minimum": 1}, "Most points of each source."),
+)
+_IDS_PARAMETER: Json = {
+    **_query("ids", {"type": "string"}, f"1 to {MOST_IDS} ids of points, with commas."),
+    "required": True,
+}
+_CHANNEL_IMAGE_PARAMETERS = (
+    _path("channel", {"type": "integer", "minimum": 0}),
+    _query("kind", {"enum": list(KINDS), "default": "mean"}, "Of the channel's prior."),
+    _query("seed", {"type": "integer", "minimum": 0, "default": 0}, "Of a sample."),
+)
+_RECONSTRUCT_CHANNELS = _query(
+    "channels", {"type": "integer", "minimum": 1, "default": 1}, "How many of each input's best."
 )
 _KEY_PARAMETER: Json = {
     "name": "Idempotency-Key",
@@ -115,8 +146,10 @@ OPERATIONS = (
         200,
         schemas.PredictAnswer,
         schemas.PredictBody,
-        octets=True,
-        errors=_BODY_ERRORS,
+        other_answer=schemas.PredictColumnsAnswer,
+        binary_answers=(ARROW,),
+        binary_bodies=READ[1:],
+        errors=(*_BODY_ERRORS, 406, 504),
         parameters=_PREDICT_PARAMETERS,
     ),
     Operation(
@@ -148,6 +181,61 @@ OPERATIONS = (
         schemas.CandidatesAnswer,
         errors=(422, 503),
         parameters=_CANDIDATE_PARAMETERS,
+    ),
+    Operation(
+        "/latent-map",
+        "get",
+        "The points of the picture, an Arrow IPC stream.",
+        200,
+        ARROW,
+        errors=(422, 503),
+        parameters=_MAP_PARAMETERS,
+    ),
+    Operation(
+        "/thumbnails",
+        "get",
+        "The inputs of many points as one PNG.",
+        200,
+        PNG,
+        errors=(404, 422, 503),
+        parameters=(_IDS_PARAMETER,),
+    ),
+    Operation(
+        "/thumbnails/{point_id}",
+        "get",
+        "The input of a point as a PNG.",
+        200,
+        PNG,
+        errors=(404, 422, 503),
+        parameters=(_path("point_id", {"type": "string"}),),
+    ),
+    Operation(
+        "/channels",
+        "get",
+        "What the channels stand for.",
+        200,
+        schemas.ChannelsAnswer,
+        errors=(422, 503),
+    ),
+    Operation(
+        "/channels/{channel}/image",
+        "get",
+        "What a channel decodes to, as a PNG.",
+        200,
+        PNG,
+        errors=(404, 422, 503),
+        parameters=_CHANNEL_IMAGE_PARAMETERS,
+    ),
+    Operation(
+        "/reconstruct",
+        "post",
+        "What the model sees of inputs: their decoding by the best channels.",
+        200,
+        schemas.ReconstructAnswer,
+        schemas.PredictBody,
+        binary_bodies=READ[1:],
+        errors=_BODY_ERRORS,
+        parameters=(_RECONSTRUCT_CHANNELS, *_PREDICT_PARAMETERS),
     ),
     Operation(
         "/drift", "get", "Whether the traffic drifts.", 200, schemas.DriftAnswer, errors=(503,)
@@ -191,14 +279,14 @@ def _described(operation: Operation) -> Json:
     if operation.parameters:
         described["parameters"] = list(operation.parameters)
     if operation.body is not None:
-        content = _body_content(operation.body, octets=operation.octets)
+        content = _body_content(operation.body, operation.binary_bodies)
         described["requestBody"] = {"required": True, "content": content}
     return described
 
 
 def _operation_id(operation: Operation) -> str:
-    noun = operation.path.strip("/").partition("/")[0]
-    return f"{operation.method}_{noun}"
+    words = operation.path.translate(str.maketrans("/-.", "___", "{}")).strip("_")
+    return f"{operation.method}_{words}"
 
 
 def _responses(operation: Operation) -> Json:
@@ -212,7 +300,13 @@ def _responses(operation: Operation) -> Json:
 def _success(operation: Operation) -> Json:
     if isinstance(operation.answer, str):
         return {"description": "Success.", "content": {operation.answer: {}}}
-    return {"description": "Success.", "content": {JSON: _schema_of(operation.answer)}}
+    if operation.other_answer is None:
+        content: Json = {JSON: _schema_of(operation.answer)}
+    else:
+        models = (operation.answer, operation.other_answer)
+        content = {JSON: {"schema": {"oneOf": [_reference(model) for model in models]}}}
+    content |= dict.fromkeys(operation.binary_answers, _BYTES)
+    return {"description": "Success.", "content": content}
 
 
 def _problem(description: str) -> Json:
@@ -222,21 +316,23 @@ def _problem(description: str) -> Json:
     }
 
 
-def _body_content(model: type[BaseModel], *, octets: bool) -> Json:
-    content: Json = {JSON: _schema_of(model)}
-    if octets:
-        content[OCTETS] = {"schema": {"type": "string", "format": "binary"}}
-    return content
+def _body_content(model: type[BaseModel], binary: tuple[str, ...]) -> Json:
+    return {JSON: _schema_of(model), **dict.fromkeys(binary, _BYTES)}
 
 
 def _schema_of(model: type[BaseModel]) -> Json:
-    return {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}
+    return {"schema": _reference(model)}
+
+
+def _reference(model: type[BaseModel]) -> Json:
+    return {"$ref": _REFERENCE.format(model=model.__name__)}
 
 
 def _schemas() -> Json:
     bodies = {operation.body for operation in OPERATIONS if operation.body is not None}
     answers = {o.answer for o in OPERATIONS if not isinstance(o.answer, str)}
-    models = sorted(bodies | answers | {schemas.ProblemDocument}, key=lambda m: m.__name__)
+    others = {o.other_answer for o in OPERATIONS if o.other_answer is not None}
+    models = sorted(bodies | answers | others | {schemas.ProblemDocument}, key=lambda m: m.__name__)
     _, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template=_REFERENCE
     )

@@ -1,6 +1,6 @@
 """POST /predict, from bytes to a command."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,20 +10,23 @@ from starlette.datastructures import QueryParams
 from rcmvae.bundle.manifest import InputSignature
 from rcmvae.calibration import Coverage
 from rcmvae.errors import InvalidInput
-from rcmvae.input_rows import WIRE_DTYPES, rows_from_bytes, rows_from_nested
+from rcmvae.input_rows import WIRE_DTYPES, rows_from_array, rows_from_bytes, rows_from_nested
 from rcmvae.sampled import Sampling
 from service.body import refuse_media_type
-from service.include import DEFAULT_PARTS, Part, parse_include
+from service.include import DEFAULT_PARTS, JsonFormat, Part, parse_format, parse_include
 from service.json_body import kind_of, parse_object, require_list
 from service.problem import quoted
 from service.sampling_request import digits, parse_coverage, parse_sampling
-
-JSON = "application/json"
-OCTETS = "application/octet-stream"
+from service.wire.columns import rows_of_columns
+from service.wire.media_types import JSON, NPY, OCTETS, PNG, READ
+from service.wire.npy import read_npy
+from service.wire.png import read_png
 
 _RATE = "a number between 0 and 1, both excluded"
-_OPTIONS = frozenset({"alpha", "fdr", "include", "coverage", "samples", "seed", "sample_channel"})
-_MEMBERS = _OPTIONS | {"inputs"}
+_OPTIONS = frozenset(
+    {"alpha", "fdr", "include", "coverage", "samples", "seed", "sample_channel", "format"}
+)
+_MEMBERS = _OPTIONS | {"inputs", "columns"}
 _PARAMETERS = _OPTIONS | {"dtype"}
 
 
@@ -38,6 +41,7 @@ class PredictRequest:
         parts: the optional parts of each prediction.
         coverage: of the prediction sets; None for the bundle's own.
         sampling: of the uncertainty; None for none.
+        format: of an answer in JSON.
     """
 
     x: NDArray[np.float32]
@@ -46,22 +50,27 @@ class PredictRequest:
     parts: frozenset[Part]
     coverage: Coverage | None
     sampling: Sampling | None
+    format: JsonFormat = JsonFormat.RECORDS
 
 
 def parse_predict(
     media_type: str, query: QueryParams, body: bytes, signature: InputSignature, max_rows: int
 ) -> PredictRequest:
-    """Read a request of either form.
+    """Read a request of any form.
 
     Raises:
-        RequestRefused: 400 malformed JSON, 415 a type that is neither JSON nor octets.
+        RequestRefused: 400 malformed JSON, 415 a type that is not read.
         InvalidInput: anything else that does not fit.
     """
     if media_type == JSON:
         return _from_json(query, body, signature, max_rows)
-    if media_type == OCTETS:
-        return _from_octets(query, body, signature, max_rows)
-    raise refuse_media_type(f"{JSON} or {OCTETS}", media_type)
+    if media_type not in READ:
+        raise refuse_media_type(" or ".join(READ), media_type)
+    refuse_unknown(query, _PARAMETERS if media_type == OCTETS else _OPTIONS)
+    x = _from_bytes(media_type, query, body, signature)
+    if len(x) > max_rows:
+        raise InvalidInput("body", f"1 to {max_rows} rows", f"{len(x)} rows")
+    return _with_query(x, query, max_rows)
 
 
 def _from_json(
@@ -69,9 +78,8 @@ def _from_json(
 ) -> PredictRequest:
     refuse_unknown(query, frozenset())
     document = parse_object(body, _MEMBERS)
-    rows = require_list(document, "inputs", limit=max_rows)
+    x = rows_from_nested(_rows(document, signature, max_rows), signature)
     include = document.get("include")
-    x = rows_from_nested(rows, signature)
     return PredictRequest(
         x,
         _rate_from_json(document, "alpha"),
@@ -85,26 +93,53 @@ def _from_json(
             rows=len(x),
             max_rows=max_rows,
         ),
+        parse_format(document.get("format")),
     )
 
 
-def _from_octets(
-    query: QueryParams, body: bytes, signature: InputSignature, max_rows: int
-) -> PredictRequest:
-    refuse_unknown(query, _PARAMETERS)
-    dtype = query.get("dtype")
-    if dtype is None:
-        raise InvalidInput("dtype", f"query parameter dtype={' or '.join(WIRE_DTYPES)}", "nothing")
-    x = rows_from_bytes(body, dtype, signature)
-    if len(x) > max_rows:
-        raise InvalidInput("body", f"1 to {max_rows} rows", f"{len(x)} rows")
+def _rows(
+    document: dict[str, object], signature: InputSignature, max_rows: int
+) -> Sequence[object]:
+    """The rows of a JSON body, which come as rows or as columns."""
+    columns = document.get("columns")
+    if columns is None:
+        return require_list(document, "inputs", limit=max_rows)
+    if document.get("inputs") is not None:
+        raise InvalidInput("columns", "either inputs or columns", "both")
+    rows = rows_of_columns(columns, signature)
+    if not 1 <= len(rows) <= max_rows:
+        raise InvalidInput("columns", f"columns of 1 to {max_rows} values", f"{len(rows)}")
+    return rows
+
+
+def _from_bytes(
+    media_type: str, query: QueryParams, body: bytes, signature: InputSignature
+) -> NDArray[np.float32]:
+    """The inputs of a body that is not JSON, float32 (N, *shape)."""
+    if media_type == OCTETS:
+        dtype = query.get("dtype")
+        if dtype is None:
+            expected = f"query parameter dtype={' or '.join(WIRE_DTYPES)}"
+            raise InvalidInput("dtype", expected, "nothing")
+        return rows_from_bytes(body, dtype, signature)
+    if media_type == NPY:
+        return rows_from_array(read_npy(body), signature, field="body")
+    if media_type == PNG:
+        return rows_from_array(read_png(body, signature)[np.newaxis], signature, field="body")
+    # Imported here: a worker that never meets Arrow does without its 27 MB.
+    from service.wire.arrow_in import read_stream  # noqa: PLC0415
+
+    return rows_from_array(read_stream(body, signature), signature, field="body")
+
+
+def _with_query(x: NDArray[np.float32], query: QueryParams, max_rows: int) -> PredictRequest:
     include = query.get("include")
-    parts = DEFAULT_PARTS if include is None else parse_include(include.split(","))
+    names = include.split(",") if include else []
     return PredictRequest(
         x,
         _rate_from_text(query, "alpha"),
         _rate_from_text(query, "fdr"),
-        parts,
+        DEFAULT_PARTS if include is None else parse_include(names),
         parse_coverage(query.get("coverage")),
         parse_sampling(
             digits(query.get("samples")),
@@ -113,6 +148,7 @@ def _from_octets(
             rows=len(x),
             max_rows=max_rows,
         ),
+        parse_format(query.get("format")),
     )
 
 

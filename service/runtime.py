@@ -22,6 +22,7 @@ from service.capture import CaptureBuffer
 from service.drift import DriftWatch
 from service.hotswap import BundleWatcher
 from service.inference import Inference
+from service.live_points import LivePoints
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.orphan import ParentWatch
 from service.repeat import repeat
@@ -53,6 +54,7 @@ class Runtime:
         store: feedback.
         captures: inputs of recent predictions.
         drift: whether the traffic is still like the calibration sample.
+        live_points: captures and labels in the page's picture.
         large_work: one thread for bodies and batches that would block the event loop.
         batcher: runs the questions of all connections together.
         keys: who may come in; None where no keys are configured.
@@ -64,6 +66,7 @@ class Runtime:
     store: LazyStore
     captures: CaptureBuffer
     drift: DriftWatch
+    live_points: LivePoints
     large_work: ThreadPoolExecutor
     batcher: MicroBatcher
     keys: Keyring | None
@@ -151,8 +154,11 @@ def _build(settings: Settings, own: Path) -> Runtime:
         queue_rows=settings.queue_rows,
     )
     batcher = MicroBatcher(Inference(metrics.answers, drift), thread, limits, metrics.queue)
+    live_points = LivePoints(store, thread, settings.map_points)
     keys = None if settings.keys_file is None else Keyring(settings.keys_file)
-    return Runtime(settings, metrics, bundles, store, captures, drift, thread, batcher, keys)
+    return Runtime(
+        settings, metrics, bundles, store, captures, drift, live_points, thread, batcher, keys
+    )
 
 
 def _metrics(settings: Settings, own: Path) -> Metrics:

@@ -44,9 +44,18 @@ def parse_sampling(
         raise InvalidInput("samples", expected, f"{rows} times {draws}")
     return Sampling(
         draws,
-        0 if seed is None else _whole("seed", seed, 0, 2**_SEED_BITS - 1, _SEED),
+        parse_seed(seed),
         "best" if channel is None else _one_of("sample_channel", channel, SAMPLED_CHANNELS),
     )
+
+
+def parse_seed(seed: object) -> int:
+    """The member ``seed``; 0 where there is none.
+
+    Raises:
+        InvalidInput: it is no seed.
+    """
+    return 0 if seed is None else _whole("seed", seed, 0, 2**_SEED_BITS - 1, _SEED)
 
 
 def parse_coverage(coverage: object) -> Coverage | None:

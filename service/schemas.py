@@ -10,13 +10,17 @@ from rcmvae.calibration import Coverage
 from rcmvae.candidates import Strategy
 from rcmvae.decision import Decision
 from rcmvae.sampled import SampledChannel
-from service.include import Part
+from service.include import JsonFormat, Part
 from service.sampling_request import MOST_DRAWS
 from service.worker_drift import Question
 
 Row = Annotated[
     list[float | list[float] | list[list[float]] | list[list[list[float]]]],
     Field(description="One input, nested as the signature's shape or flat.", min_length=1),
+]
+Columns = Annotated[
+    dict[str, list[float]] | list[list[float]],
+    Field(description="For every value of an input a list of it; by the names of the features."),
 ]
 Nats = Annotated[float, Field(ge=-1e-6, description="In nats.")]
 Share = Annotated[float, Field(ge=0, le=1.000001)]
@@ -27,9 +31,10 @@ class _Wire(BaseModel):
 
 
 class PredictBody(_Wire):
-    """Body of POST /predict as JSON."""
+    """Body of POST /predict as JSON, with either inputs or columns."""
 
-    inputs: Annotated[list[Row], Field(min_length=1)]
+    inputs: Annotated[list[Row], Field(min_length=1)] | None = None
+    columns: Columns | None = None
     alpha: Annotated[float, Field(gt=0, lt=1, description="False-alarm rate.")] | None = None
     fdr: (
         Annotated[float, Field(gt=0, lt=1, description="False discovery rate of this batch.")]
@@ -48,6 +53,7 @@ class PredictBody(_Wire):
     sample_channel: SampledChannel | None = Field(
         None, description="Draws from the best channel, or from one drawn each time; best if none."
     )
+    format: JsonFormat | None = Field(None, description="Of the answer; records if none.")
 
 
 class UncertaintyParts(_Wire):
@@ -107,6 +113,59 @@ class PredictAnswer(_Wire):
         None, description="Where it was asked for: the decisions keep to it, not to alpha."
     )
     predictions: list[Prediction]
+
+
+class UncertaintyColumns(_Wire):
+    """The parts of the uncertainty of N inputs."""
+
+    total: list[Nats]
+    aleatoric: list[Nats]
+    channel_ambiguity: list[Nats]
+    label_map_ignorance: list[Nats]
+    observation_noise: list[Annotated[float, Field(gt=0)]] | None = None
+
+
+class SampledColumns(_Wire):
+    """What the model says of inputs that it decoded itself, for N inputs."""
+
+    total: list[Nats]
+    expected: list[Nats]
+    mutual_information: list[Nats]
+    probabilities: dict[str, list[Share]]
+
+
+class OutOfDistributionColumns(_Wire):
+    """Whether N inputs belong to the known world."""
+
+    decision: list[Decision]
+    p_familiar: list[Share]
+    p_owned: list[Share]
+    scores: dict[str, list[float | None]] | None = None
+
+
+class PredictionColumns(_Wire):
+    """The names of a prediction, each with the values of all N inputs."""
+
+    prediction_id: list[str]
+    label: list[str]
+    ood: OutOfDistributionColumns
+    channel: list[Annotated[int, Field(ge=0)]]
+    probabilities: dict[str, list[Share]] | None = None
+    prediction_set: list[list[str]] | None = None
+    uncertainty: UncertaintyColumns | None = None
+    position: list[Annotated[list[float], Field(min_length=2, max_length=2)]] | None = None
+    responsibilities: list[list[Share]] | None = None
+    sampled: SampledColumns | None = None
+
+
+class PredictColumnsAnswer(_Wire):
+    """Answer of POST /predict with `format` columns."""
+
+    bundle_version: str
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    coverage: Coverage
+    fdr: Annotated[float, Field(gt=0, lt=1)] | None = None
+    columns: PredictionColumns
 
 
 class FeedbackEntry(_Wire):
@@ -209,6 +268,44 @@ class CandidatesAnswer(_Wire):
     strategy: Strategy
     pool: Annotated[int, Field(ge=0, description="Inputs without a label that were looked at.")]
     candidates: list[Candidate]
+
+
+class ChannelState(_Wire):
+    """One channel: what it stands for, and how much it holds."""
+
+    channel: Annotated[int, Field(ge=0)]
+    usage: Share = Field(description="Share of the training stream.")
+    free: bool = Field(description="Whether no label speaks for it.")
+    label: str | None = Field(description="Which speaks most for it; null where it is free.")
+    evidence: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        description="Labelled samples in it, by label; labels without any are left out."
+    )
+    tau: dict[str, Share] = Field(description="The map from it to the labels.")
+    position: Annotated[list[float], Field(min_length=2, max_length=2)] | None
+    points: Annotated[int, Field(ge=0, description="Reference points in it.")]
+
+
+class ChannelsAnswer(_Wire):
+    """Answer of GET /channels, in the order of the channels."""
+
+    bundle_version: str
+    channels: list[ChannelState]
+
+
+class ChannelDecoding(_Wire):
+    """An input as one channel decodes it."""
+
+    channel: Annotated[int, Field(ge=0)]
+    responsibility: Share
+    values: Row
+    sigma: Row | None = Field(None, description="Standard deviations; under a Gaussian likelihood.")
+
+
+class ReconstructAnswer(_Wire):
+    """Answer of POST /reconstruct: for every input its best channels, the best first."""
+
+    bundle_version: str
+    reconstructions: list[list[ChannelDecoding]]
 
 
 class DriftQuestion(_Wire):

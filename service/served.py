@@ -10,6 +10,8 @@ from rcmvae.bundle import Bundle, Manifest
 from rcmvae.counts import read_label_map
 from rcmvae.label_map import LabelMap
 from rcmvae.predictor import Predictor
+from rcmvae.reference import read_reference_points
+from service.reference import ServedReference, served_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Served:
     label_map: LabelMap
     labels: tuple[LabelEvidence, ...]
     loaded: datetime
+    reference: ServedReference | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -52,7 +55,13 @@ def open_served(bundle: Bundle, *, providers: tuple[str, ...], threads: int) -> 
     predictor = Predictor.open(bundle, providers=providers, threads=threads)
     label_map = read_label_map(bundle)
     evidence = label_evidence(bundle.manifest.labels, label_map.counts)
-    return Served(predictor, label_map, evidence, datetime.now(UTC))
+    points, calibration = read_reference_points(bundle), predictor.calibration
+    reference = (
+        None
+        if points is None
+        else served_reference(points, bundle.manifest, label_map, calibration)
+    )
+    return Served(predictor, label_map, evidence, datetime.now(UTC), reference)
 
 
 def label_evidence(

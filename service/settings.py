@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     candidates_most: PositiveInt = Field(
         100, description="Most inputs that one GET /candidates answers with."
     )
+    map_points: PositiveInt = Field(
+        100_000, description="Most points of each source in one GET /latent-map."
+    )
     drift_run_length: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
         RUN_LENGTH,
         description="Drift: inputs for one false alarm of a question on average, at least.",

@@ -4,7 +4,6 @@ The bound is on the largest absolute difference over real inputs. A graph that m
 published: `ParityError`.
 """
 
-import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -20,9 +19,9 @@ from torch import Tensor, nn
 from rcmvae.errors import ParityError
 from rcmvae.graph_text import IR_VERSION, OPSET
 from training.encode import ENCODED, decode_outputs, encode, session_of
-from training.model.conditioning import ConcatBlock, ConcatLayer, FilmBlock, FilmLayer
 from training.model.likelihood import Decoded, GaussianLikelihood, Likelihood
 from training.model.network import RcmVae
+from training.model.tabulated import tabulated
 
 TRACE_ROWS = 2
 
@@ -68,28 +67,11 @@ class _Decoding(nn.Module):
 
     def __init__(self, network: RcmVae) -> None:
         super().__init__()
-        self.decoder, self.embedding = _tabulated(network)
+        self.decoder, self.embedding = tabulated(network.decoder)
         self.likelihood = network.likelihood
 
     def forward(self, z: Tensor, channel: Tensor) -> tuple[Tensor, ...]:
         return _means(self.decoder(z, self.embedding(channel)), self.likelihood)
-
-
-def _tabulated(network: RcmVae) -> tuple[nn.Module, nn.Module]:
-    """A decoder, and what it takes of a channel: the channel itself where that can be looked up.
-
-    The scales and shifts of a layer are a table of K rows then, and no product for every input.
-    """
-    decoder = copy.deepcopy(network.decoder).eval()
-    layers = list(decoder.modules())
-    if any(isinstance(layer, ConcatLayer | ConcatBlock) for layer in layers):
-        return decoder, decoder.channel_embedding
-    for layer in layers:
-        if isinstance(layer, FilmLayer | FilmBlock):
-            table = layer.film(decoder.channel_embedding.weight).detach()
-            looked_up = nn.Embedding.from_pretrained(table)  # type: ignore[no-untyped-call]
-            layer.add_module("film", looked_up)
-    return decoder, nn.Identity()
 
 
 def _means(decoded: Decoded, likelihood: Likelihood) -> tuple[Tensor, ...]:

@@ -10,6 +10,7 @@ from rcmvae.feedback.record import (
     Unlabelled,
     Waiting,
 )
+from rcmvae.feedback.shown import GivenLabel, PlacedCapture, Span
 from rcmvae.feedback.store import FeedbackStore
 
 __all__ = [
@@ -19,7 +20,10 @@ __all__ = [
     "FeedbackRecord",
     "FeedbackStatus",
     "FeedbackStore",
+    "GivenLabel",
     "NewFeedback",
+    "PlacedCapture",
+    "Span",
     "Unlabelled",
     "Waiting",
 ]

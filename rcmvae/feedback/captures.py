@@ -39,7 +39,7 @@ def find_capture(connection: Connection, prediction_id: str) -> Capture:
 def find_captures(connection: Connection, prediction_ids: Iterable[str]) -> dict[str, Capture]:
     """Return the captures of predictions by id; an id that is not kept is left out."""
     found: dict[str, Capture] = {}
-    for part in _parts(list(dict.fromkeys(prediction_ids))):
+    for part in in_parts(list(dict.fromkeys(prediction_ids))):
         query = select(capture).where(capture.c.prediction_id.in_(part))
         found |= {row.prediction_id: capture_of(row) for row in connection.execute(query)}
     return found
@@ -76,13 +76,14 @@ def delete_oldest(connection: Connection, keep: int) -> int:
 
 def _known(connection: Connection, names: Sequence[str]) -> set[str]:
     known: set[str] = set()
-    for part in _parts(names):
+    for part in in_parts(names):
         query = select(capture.c.prediction_id).where(capture.c.prediction_id.in_(part))
         known.update(connection.execute(query).scalars())
     return known
 
 
-def _parts(names: Sequence[str]) -> Iterable[Sequence[str]]:
+def in_parts(names: Sequence[str]) -> Iterable[Sequence[str]]:
+    """Names in parts that fit into the parameters of one statement."""
     return (names[start : start + _PARAMETERS] for start in range(0, len(names), _PARAMETERS))
 
 

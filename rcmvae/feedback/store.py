@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import func, select
 
 from rcmvae.errors import FeedbackNotFound
-from rcmvae.feedback import captures, claims, submissions
+from rcmvae.feedback import captures, claims, shown, submissions
 from rcmvae.feedback.database import Database, open_database
 from rcmvae.feedback.record import (
     Capture,
@@ -28,6 +30,7 @@ from rcmvae.feedback.record import (
 )
 from rcmvae.feedback.rows import record_of
 from rcmvae.feedback.schema import feedback
+from rcmvae.feedback.shown import GivenLabel, PlacedCapture, Span
 
 BUSY_SECONDS = 10.0
 
@@ -288,6 +291,26 @@ class FeedbackStore:
             found = captures.newest_without_feedback(connection, limit)
             rows = connection.execute(query).all()
         return Unlabelled(found, tuple(record_of(row) for row in rows))
+
+    def capture_span(self) -> Span:
+        """Return where the kept captures begin and end, in the order in which they came."""
+        with self._database.read() as connection:
+            return shown.capture_span(connection)
+
+    def captures_after(self, place: int, limit: int) -> tuple[PlacedCapture, ...]:
+        """Return the captures after a place, oldest first, at most ``limit``."""
+        with self._database.read() as connection:
+            return shown.captures_after(connection, place, limit)
+
+    def given_labels(self, limit: int) -> tuple[GivenLabel, ...]:
+        """Return the newest labels that are or will be part of a bundle, newest first."""
+        with self._database.read() as connection:
+            return shown.given_labels(connection, limit)
+
+    def labelled_inputs(self, feedback_ids: Iterable[str]) -> Mapping[str, NDArray[np.float32]]:
+        """Return the inputs of corrections by id; an id that is not there is left out."""
+        with self._database.read() as connection:
+            return shown.labelled_inputs(connection, feedback_ids)
 
     def trim_captures(self, keep: int) -> int:
         """Delete all but the newest ``keep`` captures and return how many went."""

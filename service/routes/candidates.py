@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rcmvae.bundle.manifest import InputSignature
 from rcmvae.candidates import Pool, Suggestion, pool_of, reasons, suggest
 from rcmvae.decision import decide
 from rcmvae.feedback import Capture, FeedbackRecord, Unlabelled
+from rcmvae.input_rows import fits
 from rcmvae.label_map import LabelMap
 from rcmvae.prediction import PredictionBatch
 from service.candidates_request import CandidatesRequest, parse_candidates
@@ -41,8 +41,8 @@ def _answer(
 ) -> CandidatesAnswer:
     """Choose among the captures, beside what people have labelled already."""
     signature = served.manifest.input
-    captures = [capture for capture in found.captures if _fits(capture.input, signature)]
-    records = [record for record in found.feedback if _fits(record.input, signature)]
+    captures = [capture for capture in found.captures if fits(capture.input, signature)]
+    records = [record for record in found.feedback if fits(record.input, signature)]
     candidates: list[Candidate] = []
     if captures:
         inputs = [capture.input for capture in captures] + [record.input for record in records]
@@ -59,12 +59,6 @@ def _answer(
         pool=len(captures),
         candidates=candidates,
     )
-
-
-def _fits(x: NDArray[np.float32], signature: InputSignature) -> bool:
-    """Whether an input of an earlier bundle is one of this bundle too."""
-    is_shaped = x.shape == signature.shape
-    return is_shaped and bool(((x >= signature.low) & (x <= signature.high)).all())
 
 
 def _predict(served: Served, x: NDArray[np.float32]) -> PredictionBatch:

@@ -12,10 +12,10 @@ from service.body import media_type, read_body, refuse_media_type
 from service.feedback_request import FeedbackItem, parse_feedback, parse_idempotency_key
 from service.json_response import json_response
 from service.metrics import Metrics
-from service.predict_request import JSON
 from service.problem import quoted, refusal
 from service.runtime import Runtime, runtime_of
 from service.schemas import FeedbackAnswer, FeedbackReceipt, FeedbackState
+from service.wire.media_types import JSON
 
 
 async def post_feedback(request: Request) -> Response:

@@ -9,12 +9,16 @@ from starlette.responses import Response
 from rcmvae.decision import Decision, decide, decide_batch
 from rcmvae.prediction import PredictionBatch
 from service.answer import Answer, Header, encode_records
-from service.body import media_type, read_body
+from service.answer_columns import columns_of, encode_columns
+from service.body import header, media_type, read_body
 from service.capture import Seen
+from service.include import JsonFormat
 from service.predict_request import PredictRequest, parse_predict
 from service.question import Question
 from service.runtime import Runtime, runtime_of
 from service.served import Served
+from service.wire.accept import negotiate
+from service.wire.media_types import ARROW, WRITTEN
 
 
 async def predict(request: Request) -> Response:
@@ -25,6 +29,7 @@ async def predict(request: Request) -> Response:
         request, limit=settings.max_body_bytes, timeout_seconds=settings.body_timeout_seconds
     )
     served = runtime.bundles.current()
+    written = negotiate(header(request.scope, b"accept"), WRITTEN)
     kind, query, signature = media_type(request), request.query_params, served.manifest.input
     parsed = await runtime.read(
         body, lambda: parse_predict(kind, query, body, signature, settings.max_rows)
@@ -33,15 +38,15 @@ async def predict(request: Request) -> Response:
     question = Question(served, parsed.x, coverage, parsed.sampling)
     answer = await runtime.batcher.answer(
         question,
-        lambda batch: _answer(runtime, question, parsed, batch),
+        lambda batch: _encoded(_answer(runtime, question, parsed, batch), parsed.format, written),
         within_seconds=settings.timeout_seconds,
     )
-    return Response(answer, media_type="application/json")
+    return Response(answer, media_type=written)
 
 
 def _answer(
     runtime: Runtime, question: Question, parsed: PredictRequest, batch: PredictionBatch
-) -> bytes:
+) -> Answer:
     """What one request gets for its own rows."""
     served = question.served
     alpha = parsed.alpha or default_alpha(runtime, served)
@@ -54,8 +59,17 @@ def _answer(
         runtime.captures.add(
             Seen(name, x, served.version, now) for name, x in zip(ids, parsed.x, strict=True)
         )
-    header = Header(served.version, alpha, question.coverage, parsed.fdr)
-    return encode_records(Answer(header, batch, labels, decisions, ids, parsed.parts))
+    of_all = Header(served.version, alpha, question.coverage, parsed.fdr)
+    return Answer(of_all, batch, labels, decisions, ids, parsed.parts)
+
+
+def _encoded(answer: Answer, layout: JsonFormat, media_type: str) -> bytes:
+    if media_type == ARROW:
+        # Imported here: a worker that never meets Arrow does without its 27 MB.
+        from service.wire.arrow_out import write_stream  # noqa: PLC0415
+
+        return write_stream(columns_of(answer), answer.header.texts())
+    return encode_columns(answer) if layout is JsonFormat.COLUMNS else encode_records(answer)
 
 
 def _decisions(batch: PredictionBatch, alpha: float, fdr: float | None) -> list[Decision]:

@@ -1,6 +1,6 @@
 """The graphs written here against NumPy in float64, and the refusal of graphs that do not fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -134,6 +134,12 @@ def _scores_inputs(seed: int, count: int = 5) -> Arrays:
     return cast | {"channel": rng.integers(0, CHANNELS, count)}
 
 
+def _scored(model: ModelProto, inputs: Arrays) -> Arrays:
+    """What the graph says of those of the inputs that it reads."""
+    read = {value.name for value in model.graph.input}
+    return run_graph(model, **{name: inputs[name] for name in inputs if name in read})
+
+
 def _gaussian(inputs: Arrays, sigma: NDArray[np.float32]) -> Arrays:
     rest = {name: value for name, value in inputs.items() if name != "reconstruction_logits"}
     return rest | {"sigma": sigma}
@@ -144,7 +150,7 @@ def _gaussian(inputs: Arrays, sigma: NDArray[np.float32]) -> Arrays:
 def test_scores_graph_agrees_with_numpy(seed: int) -> None:
     densities = _densities(seed)
     inputs = _scores_inputs(seed)
-    served = run_graph(_scores_model(densities), **inputs)
+    served = _scored(_scores_model(densities), inputs)
     wide = {n: v.astype(np.float64) for n, v in inputs.items() if n != "channel"}
     channel = inputs["channel"]
     rows, axes = np.arange(len(channel)), (1, 2, 3)
@@ -178,7 +184,7 @@ def test_scores_of_another_prior_and_a_gaussian_agree_with_scipy(seed: int) -> N
     inputs = _scores_inputs(seed)
     sigma = rng.uniform(SMALLEST_SIGMA, 0.5, size=inputs["x"].shape).astype(np.float32)
     model = _scores_model(densities, prior, "gaussian")
-    served = run_graph(model, **_gaussian(inputs, sigma))
+    served = _scored(model, _gaussian(inputs, sigma))
     channel, rows = inputs["channel"], np.arange(5)
     x, decoded = inputs["x"].astype(np.float64), inputs["reconstruction"].astype(np.float64)
     best = norm.logpdf(0.0, scale=SMALLEST_SIGMA)
@@ -203,15 +209,33 @@ def test_a_perfect_gaussian_decoding_has_no_error() -> None:
     inputs["reconstruction"] = inputs["x"].clip(1e-6, 0.999999)
     sigma = np.full_like(inputs["x"], SMALLEST_SIGMA)
     model = _scores_model(_densities(0), likelihood="gaussian")
-    served = run_graph(model, **_gaussian(inputs, sigma))
+    served = _scored(model, _gaussian(inputs, sigma))
     assert_allclose(served["scores"][:, 0], 0.0, atol=1e-5)
     assert np.isfinite(served["fused"]).all()
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([2, TEXTURE]))
+def test_a_distance_keeps_its_digits_where_variances_differ_a_thousandfold(
+    seed: int, axes: int
+) -> None:
+    """Also in units that differ, far from zero, and with as many axes as values."""
+    rng = np.random.default_rng(seed)
+    turn = np.linalg.qr(rng.normal(size=(TEXTURE, TEXTURE)))[0]
+    means = rng.normal(size=(CHANNELS, TEXTURE))
+    covariance = turn @ np.diag([1e-3, 0.1, 1.0]) @ turn.T
+    density = feature_density(means, covariance, axes, scale=np.array([0.1, 1.0, 3.0]))
+    model = _scores_model(replace(_densities(seed), texture=density))
+    inputs = _scores_inputs(seed)
+    expected = density.distance(inputs["texture_maps"].astype(np.float64), inputs["channel"])
+    served = _scored(model, inputs)["scores"][:, SCORE_NAMES.index("texture")]
+    assert_allclose(served, expected, rtol=1e-4)
 
 
 def test_a_distance_far_away_does_not_overflow() -> None:
     inputs = _scores_inputs(0)
     inputs["features"] = np.full_like(inputs["features"], 1e9)
-    fused = run_graph(_scores_model(_densities(0)), **inputs)["fused"]
+    fused = _scored(_scores_model(_densities(0)), inputs)["fused"]
     assert np.isfinite(fused).all()
     assert fused.min() > 10.0
 
@@ -222,7 +246,7 @@ def test_scores_stay_finite_where_the_decoder_is_sure_and_wrong() -> None:
     inputs["x"] = np.broadcast_to(white, (4, *SHAPE)).astype(np.float32)
     inputs["reconstruction"] = np.broadcast_to(white[::-1], (4, *SHAPE)).astype(np.float32)
     inputs["reconstruction_logits"] = (inputs["reconstruction"] - 0.5) * np.float32(1e4)
-    served = run_graph(_scores_model(_densities(0)), **inputs)
+    served = _scored(_scores_model(_densities(0)), inputs)
     assert np.isfinite(served["scores"]).all()
     assert np.isfinite(served["fused"]).all()
     assert served["scores"][:, 0].min() > 50.0
@@ -254,8 +278,8 @@ def test_the_joined_graph_is_its_parts_one_after_another() -> None:
         x=x,
         channel=channel,
         responsibilities=told["responsibilities"],
+        reconstruction_logits=decoded["reconstruction_logits"],
         **encoded,
-        **decoded,
     )
     joined = run_graph(_serve(contents), x=x)
     assert tuple(joined) == SERVED_OUTPUTS
@@ -392,5 +416,5 @@ def test_a_graph_that_breaks_its_own_word_is_refused() -> None:
 
 
 def test_score_names_are_the_columns_of_the_graph() -> None:
-    served = run_graph(_scores_model(_densities(1)), **_scores_inputs(1))
+    served = _scored(_scores_model(_densities(1)), _scores_inputs(1))
     assert served["scores"].shape[1] == len(SCORE_NAMES)

@@ -136,7 +136,7 @@ BAD_REQUESTS = (
     _octets("octets alpha text", 422, "alpha", "?dtype=uint8&alpha=x", b"\0" * 6),
     _octets("octets fdr", 422, "fdr", "?dtype=uint8&fdr=2", b"\0" * 6),
     _octets("octets fdr text", 422, "fdr", "?dtype=uint8&fdr=", b"\0" * 6),
-    _octets("octets include", 422, "include[0]", "?dtype=uint8&include=", b"\0" * 6),
+    _octets("octets include", 422, "include[1]", "?dtype=uint8&include=scores,", b"\0" * 6),
     _octets("octets parameter", 422, "query", "?dtype=uint8&shape=6", b"\0" * 6),
     _feedback("no items", 422, "items", {}),
     _feedback("empty items", 422, "items", {"items": []}),

@@ -70,13 +70,14 @@ class Encoder(nn.Module):
         Of another trunk: the scaled input, or the first hidden layer where that is smaller.
         """
         scaled = self.scale(x)
-        hidden, maps, layers = scaled, [], []
+        hidden, maps, layers, normed = scaled, [], [], False
         for layer in self.trunk.children():
             hidden = layer(hidden)
             if isinstance(layer, nn.ReLU | nn.SiLU) and hidden.ndim == 4:
-                maps.append(_map_means(hidden))
+                maps.append(_map_means(hidden, normed))
             elif isinstance(layer, nn.SiLU):
                 layers.append(hidden)
+            normed = isinstance(layer, nn.GroupNorm)
         if maps:
             return self.read(hidden), torch.cat([*maps, fine_energy(scaled)], dim=1)
         flat = scaled.flatten(1)
@@ -92,11 +93,15 @@ class Encoder(nn.Module):
         return Encoding(self.channel_head(features), mu, logvar, features)
 
 
-def _map_means(maps: Tensor) -> Tensor:
+def _map_means(maps: Tensor, normed: bool) -> Tensor:
     """Mean of every map (B, M, H, W), (B, M).
 
-    As a pool, which stays in the layout that ONNX Runtime's convolutions compute in.
+    ONNX Runtime's convolutions compute in blocks of maps, and its norms in whole maps. Straight
+    after a convolution a pool stays in the layout of the blocks; after a norm a mean stays in the
+    other.
     """
+    if normed:
+        return maps.mean((2, 3))
     return nn.functional.avg_pool2d(maps, list(maps.shape[2:])).flatten(1)
 
 

@@ -1,0 +1,1 @@
+"""Wire formats of inputs and answers, one a file."""
