@@ -21,11 +21,10 @@ RcmvaeError
 |-- KeysRequired              a service that others can reach has no keys
 |-- KeyFileError              the file of the API keys cannot be read or written
 |-- ProviderUnavailable       the execution provider asked for is not on this machine
-|-- TrainingError
-|   |-- DataError             a data source is missing or malformed
-|   |-- Diverged              the loss is no longer finite
-|   `-- ParityError           ONNX and torch disagree beyond the bound
-`-- GateRefused               the new bundle is worse than the gate allows
+`-- TrainingError
+    |-- DataError             a data source is missing or malformed
+    |-- Diverged              the loss is no longer finite
+    `-- ParityError           ONNX and torch disagree beyond the bound
 """
 
 
@@ -151,7 +150,3 @@ class Diverged(TrainingError):
 
 class ParityError(TrainingError):
     """ONNX and torch disagree beyond the stated bound."""
-
-
-class GateRefused(RcmvaeError):
-    """The new bundle is worse than the gate allows."""

@@ -17,6 +17,7 @@ from rcmvae.prediction import PredictionBatch
 from rcmvae.sampled import Sampler, Sampling
 from rcmvae.scaling import read_scaling
 from rcmvae.scores_graph import Placement, read_placement, read_prior
+from rcmvae.session_run import run_of
 from rcmvae.uncertainty import Uncertainty
 
 _LATENTS = ("mu", "logvar")
@@ -30,6 +31,7 @@ class Predictor:
     Attributes:
         manifest: of the bundle.
         calibration: of the bundle.
+        score_names: columns of the scores of an answer.
         decoder: of the bundle.
         placement: of the channels in the 2-D picture; None where the graph says it otherwise.
         active_providers: execution providers that the session really uses, first choice first.
@@ -47,13 +49,13 @@ class Predictor:
         self.calibration = calibration
         self.decoder = decoder
         self.placement = placement
-        self._session = session
+        self._run = run_of(session)
         # A session may return more than a request pays for: what is not asked for is not copied.
         offered = {output.name for output in session.get_outputs()}
         self._outputs = (*SERVED_OUTPUTS, *({SIGMA} & offered))
         self._sampler = Sampler(self._run, decoder)
         self._p_values = PValues(calibration)
-        self._score_names = (*calibration.score_names, "responsibility", "unowned", "fused")
+        self.score_names = (*calibration.score_names, "responsibility", "unowned", "fused")
         self.active_providers: tuple[str, ...] = tuple(session.get_providers())
 
     @classmethod
@@ -122,7 +124,7 @@ class Predictor:
                 out["channel_ambiguity"],
                 out["label_map_ignorance"],
             ),
-            score_names=self._score_names,
+            score_names=self.score_names,
             scores=np.column_stack(
                 [out["scores"], out["responsibility"], out["unowned"], out["fused"]]
             ),
@@ -155,11 +157,6 @@ class Predictor:
             None if decoded.sigma is None else decoded.sigma.reshape(shape),
         )
 
-    def _run(
-        self, outputs: tuple[str, ...], x: NDArray[np.float32]
-    ) -> dict[str, NDArray[np.float32]]:
-        return dict(zip(outputs, self._session.run(outputs, {"x": x}), strict=True))
-
     def _warm_up(self) -> None:
         """Run two sizes, so that no request pays for an allocation, and check what comes back."""
         self._warm_run(1)
@@ -167,7 +164,7 @@ class Predictor:
         columns = (
             (TAU, batch.probabilities, len(self.manifest.labels)),
             (TAU, batch.responsibilities, self.manifest.num_channels),
-            (SCORES, batch.scores, len(self._score_names)),
+            (SCORES, batch.scores, len(self.score_names)),
         )
         for file, array, count in columns:
             if array.shape != (WARM_ROWS, count):

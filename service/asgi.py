@@ -11,16 +11,18 @@ from starlette.requests import ClientDisconnect
 from rcmvae.errors import RcmvaeError
 from service.access import Access, Scope, ScopedRoute
 from service.every_request import EveryRequest
+from service.oip.routes import OIP_ROUTES
 from service.problem import on_disconnect, on_http, on_raised
 from service.routes.bundle import get_bundle, get_labels
 from service.routes.candidates import get_candidates
 from service.routes.channels import get_channel_image, get_channels
 from service.routes.drift import get_drift
+from service.routes.events import get_events
 from service.routes.feedback import get_feedback, post_feedback
 from service.routes.health import livez, metrics, readyz
 from service.routes.latent_map import get_latent_map
 from service.routes.page import page, page_asset
-from service.routes.pages import docs, openapi, swagger_script, swagger_style
+from service.routes.pages import docs, docs_script, openapi, swagger_script, swagger_style
 from service.routes.predict import predict
 from service.routes.reconstruct import reconstruct
 from service.routes.thumbnails import get_sprite, get_thumbnail
@@ -29,6 +31,7 @@ from service.settings import Settings
 
 ROUTES: tuple[ScopedRoute, ...] = (
     ScopedRoute("/predict", predict, methods=["POST"], needs=Scope.PREDICT),
+    *OIP_ROUTES,
     ScopedRoute("/feedback", post_feedback, methods=["POST"], needs=Scope.FEEDBACK),
     ScopedRoute("/feedback/{feedback_id}", get_feedback, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/labels", get_labels, methods=["GET"], needs=Access.ANY_KEY),
@@ -42,12 +45,14 @@ ROUTES: tuple[ScopedRoute, ...] = (
         "/channels/{channel}/image", get_channel_image, methods=["GET"], needs=Scope.PREDICT
     ),
     ScopedRoute("/reconstruct", reconstruct, methods=["POST"], needs=Scope.PREDICT),
+    ScopedRoute("/events", get_events, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/drift", get_drift, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/livez", livez, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/readyz", readyz, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/metrics", metrics, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/openapi.json", openapi, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/docs", docs, methods=["GET"], needs=Access.OPEN),
+    ScopedRoute("/docs/start.js", docs_script, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/docs/swagger-ui-bundle.js", swagger_script, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/docs/swagger-ui.css", swagger_style, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/assets/{name}", page_asset, methods=["GET"], needs=Access.OPEN),

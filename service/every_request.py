@@ -1,4 +1,4 @@
-"""Around every request: counted, timed, ended at its deadline, never answered with a trace."""
+"""Around every request: named, counted, timed, ended at its deadline, its errors never shown."""
 
 import asyncio
 import logging
@@ -6,7 +6,12 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.access.principal import owner_name
+from service.access.rate import rate_headers
+from service.body import header
 from service.problem import RequestRefused, problem_of, refusal
+from service.reply_headers import complete_headers
+from service.request_id import HEADER, current_request_id, request_id_of
 
 _log = logging.getLogger("bentoml.rcmvae")
 
@@ -30,11 +35,15 @@ class EveryRequest:
             await self._app(scope, receive, send)
             return
         start, status = time.perf_counter(), 0
+        request_id = request_id_of(header(scope, HEADER))
+        token = current_request_id.set(request_id)
 
         async def send_noting_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"].extend(rate_headers(scope))
+                complete_headers(message["headers"], request_id)
             await send(message)
 
         try:
@@ -49,6 +58,7 @@ class EveryRequest:
             await problem.response()(scope, receive, send_noting_status)
         finally:
             _count(scope, status, time.perf_counter() - start)
+            current_request_id.reset(token)
 
     async def _within_deadline(self, scope: Scope, receive: Receive, send: Send) -> None:
         seconds = scope["app"].state.runtime.settings.timeout_seconds
@@ -64,7 +74,13 @@ class EveryRequest:
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:
-    scope["app"].state.runtime.metrics.requests.count(_route(scope), status, seconds)
+    runtime, route = scope["app"].state.runtime, _route(scope)
+    runtime.metrics.requests.count(route, status, seconds)
+    if runtime.settings.access_log:
+        # The route and not the path, whose parts come from outside.
+        told = {"method": scope["method"], "route": route, "status": status}
+        told |= {"owner": owner_name(scope), "seconds": round(seconds, 6)}
+        _log.info("%s %s %d", scope["method"], route, status, extra=told)
 
 
 def _route(scope: Scope) -> str:

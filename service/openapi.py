@@ -1,9 +1,7 @@
 """The OpenAPI document, from the models in `schemas`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import TypeAlias
 
 import orjson
 from pydantic import BaseModel, JsonValue
@@ -14,16 +12,15 @@ from rcmvae.input_rows import WIRE_DTYPES
 from service import schemas
 from service.candidates_request import DEFAULT_COUNT, DEFAULT_STRATEGY, CandidatePart
 from service.include import JsonFormat, Part
+from service.oip.operations import OIP_OPERATIONS
+from service.operation import BODY_ERRORS, Json, Operation
 from service.points import Source
-from service.problem import MEDIA_TYPE
 from service.routes.channels import KINDS
+from service.routes.events import EVENT_STREAM
 from service.routes.thumbnails import MOST_IDS
-from service.sampling_request import COVERAGES, MOST_DRAWS, SAMPLED_CHANNELS
+from service.sampling_request import COVERAGES, MOST_DRAWS, MOST_SEED, SAMPLED_CHANNELS
+from service.version import VERSION
 from service.wire.media_types import ARROW, JSON, PNG, READ
-
-Json: TypeAlias = dict[str, JsonValue]
-
-API_VERSION = "0.1.0"
 
 _REFERENCE = "#/components/schemas/{model}"
 _BYTES: Json = {"schema": {"type": "string", "format": "binary"}}
@@ -39,37 +36,6 @@ _STATUS_TEXT = {
     503: "No bundle is served yet, too many rows wait, or the store does not answer.",
     504: "No answer within the deadline.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One route and method for the document.
-
-    Attributes:
-        path: with parameters in braces.
-        method: lower case.
-        summary: one sentence.
-        status: of success.
-        answer: model of success, or a media type for other content.
-        body: model of a JSON body.
-        other_answer: model of success in another layout.
-        binary_answers: media types of success in bytes.
-        binary_bodies: media types of bodies of bytes that are read too.
-        errors: statuses that the route itself can answer with.
-        parameters: OpenAPI parameter objects.
-    """
-
-    path: str
-    method: str
-    summary: str
-    status: int
-    answer: type[BaseModel] | str
-    body: type[BaseModel] | None = None
-    other_answer: type[BaseModel] | None = None
-    binary_answers: tuple[str, ...] = ()
-    binary_bodies: tuple[str, ...] = ()
-    errors: tuple[int, ...] = ()
-    parameters: tuple[Json, ...] = ()
 
 
 def _query(name: str, schema: Json, description: str) -> Json:
@@ -100,7 +66,11 @@ _PREDICT_PARAMETERS = (
         "Draws of the sampled uncertainty; not with JSON.",
     ),
     _query("format", {"enum": list(JsonFormat)}, "Layout of an answer in JSON; not with JSON."),
-    _query("seed", {"type": "integer", "minimum": 0}, "Of the draws; not with JSON."),
+    _query(
+        "seed",
+        {"type": "integer", "minimum": 0, "maximum": MOST_SEED},
+        "Of the draws; not with JSON.",
+    ),
     _query("sample_channel", {"enum": list(SAMPLED_CHANNELS)}, "Of the draws; not with JSON."),
 )
 _CANDIDATE_PARAMETERS = (
@@ -124,6 +94,12 @@ _CHANNEL_IMAGE_PARAMETERS = (
 _RECONSTRUCT_CHANNELS = _query(
     "channels", {"type": "integer", "minimum": 1, "default": 1}, "How many of each input's best."
 )
+_LAST_EVENT_PARAMETER: Json = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    "description": "The id of the last event that came; browsers send it by themselves.",
+}
 _KEY_PARAMETER: Json = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -136,9 +112,8 @@ _ID_PARAMETER: Json = {
     "required": True,
     "schema": {"type": "string"},
 }
-_BODY_ERRORS = (400, 408, 413, 415, 422, 503)
-
 OPERATIONS = (
+    *OIP_OPERATIONS,
     Operation(
         "/predict",
         "post",
@@ -149,7 +124,7 @@ OPERATIONS = (
         other_answer=schemas.PredictColumnsAnswer,
         binary_answers=(ARROW,),
         binary_bodies=READ[1:],
-        errors=(*_BODY_ERRORS, 406, 504),
+        errors=(*BODY_ERRORS, 406, 504),
         parameters=_PREDICT_PARAMETERS,
     ),
     Operation(
@@ -159,7 +134,7 @@ OPERATIONS = (
         202,
         schemas.FeedbackAnswer,
         schemas.FeedbackBody,
-        errors=(*_BODY_ERRORS, 404, 409),
+        errors=(*BODY_ERRORS, 404, 409),
         parameters=(_KEY_PARAMETER,),
     ),
     Operation(
@@ -234,8 +209,17 @@ OPERATIONS = (
         schemas.ReconstructAnswer,
         schemas.PredictBody,
         binary_bodies=READ[1:],
-        errors=_BODY_ERRORS,
+        errors=BODY_ERRORS,
         parameters=(_RECONSTRUCT_CHANNELS, *_PREDICT_PARAMETERS),
+    ),
+    Operation(
+        "/events",
+        "get",
+        "Predictions, bundles, retrain jobs and drift as they come: server-sent events.",
+        200,
+        EVENT_STREAM,
+        errors=(422, 503),
+        parameters=(_LAST_EVENT_PARAMETER,),
     ),
     Operation(
         "/drift", "get", "Whether the traffic drifts.", 200, schemas.DriftAnswer, errors=(503,)
@@ -261,7 +245,7 @@ def document() -> Json:
         "openapi": "3.1.0",
         "info": {
             "title": "RCM-VAE",
-            "version": API_VERSION,
+            "version": VERSION,
             "description": "Says what an input is, how sure it is, and whether it belongs.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -292,8 +276,8 @@ def _operation_id(operation: Operation) -> str:
 def _responses(operation: Operation) -> Json:
     statuses: Json = {str(operation.status): _success(operation)}
     for status in sorted(operation.errors):
-        statuses[str(status)] = _problem(_STATUS_TEXT[status])
-    statuses["default"] = _problem("Any other error.")
+        statuses[str(status)] = _problem(operation, _STATUS_TEXT[status])
+    statuses["default"] = _problem(operation, "Any other error.")
     return statuses
 
 
@@ -309,11 +293,9 @@ def _success(operation: Operation) -> Json:
     return {"description": "Success.", "content": content}
 
 
-def _problem(description: str) -> Json:
-    return {
-        "description": description,
-        "content": {MEDIA_TYPE: _schema_of(schemas.ProblemDocument)},
-    }
+def _problem(operation: Operation, description: str) -> Json:
+    content: Json = {operation.problem_type: _schema_of(operation.problem)}
+    return {"description": description, "content": content}
 
 
 def _body_content(model: type[BaseModel], binary: tuple[str, ...]) -> Json:
@@ -332,7 +314,8 @@ def _schemas() -> Json:
     bodies = {operation.body for operation in OPERATIONS if operation.body is not None}
     answers = {o.answer for o in OPERATIONS if not isinstance(o.answer, str)}
     others = {o.other_answer for o in OPERATIONS if o.other_answer is not None}
-    models = sorted(bodies | answers | others | {schemas.ProblemDocument}, key=lambda m: m.__name__)
+    problems = {o.problem for o in OPERATIONS} | {schemas.ProblemDocument}
+    models = sorted(bodies | answers | others | problems, key=lambda m: m.__name__)
     _, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template=_REFERENCE
     )

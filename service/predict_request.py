@@ -1,6 +1,6 @@
 """POST /predict, from bytes to a command."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,8 +82,8 @@ def _from_json(
     include = document.get("include")
     return PredictRequest(
         x,
-        _rate_from_json(document, "alpha"),
-        _rate_from_json(document, "fdr"),
+        parse_rate("alpha", document.get("alpha")),
+        parse_rate("fdr", document.get("fdr")),
         DEFAULT_PARTS if include is None else _parts_from_json(include),
         parse_coverage(document.get("coverage")),
         parse_sampling(
@@ -170,8 +170,12 @@ def _parts_from_json(include: object) -> frozenset[Part]:
     return parse_include(include)
 
 
-def _rate_from_json(document: Mapping[str, object], field: str) -> float | None:
-    rate = document.get(field)
+def parse_rate(field: str, rate: object) -> float | None:
+    """A rate in JSON; None where there is none.
+
+    Raises:
+        InvalidInput: it is no number in (0, 1).
+    """
     if rate is None:
         return None
     if isinstance(rate, bool) or not isinstance(rate, (int, float)):

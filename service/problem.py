@@ -22,6 +22,7 @@ from rcmvae.errors import (
     RcmvaeError,
     StoreUnavailable,
 )
+from service.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -64,6 +65,7 @@ class Problem:
             "detail": self.detail,
             "error": self.detail,
             "errors": self.errors,
+            "request_id": current_request_id.get(),
         }
         body = orjson.dumps(document)
         return Response(body, self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
@@ -109,10 +111,11 @@ async def on_raised(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     if problem.status >= 500:
         _log.warning("%s: %s", problem.kind, error)
-    return _counted(request, problem)
+    return counted(request, problem)
 
 
-def _counted(request: Request, problem: Problem) -> Response:
+def counted(request: Request, problem: Problem) -> Response:
+    """The problem as a response, after it was counted."""
     request.app.state.runtime.metrics.rejections.labels(problem.kind).inc()
     return problem.response()
 
@@ -127,7 +130,7 @@ async def on_http(request: Request, error: Exception) -> Response:
     else:
         path = quoted(request.url.path)
         problem = _routing(error, "not-found", "path", "a route of /openapi.json", path)
-    return _counted(request, problem)
+    return counted(request, problem)
 
 
 def _routing(
@@ -141,7 +144,7 @@ def _routing(
 async def on_disconnect(request: Request, _error: Exception) -> Response:
     """The client left before its body was complete: nobody reads this answer."""
     left = Problem(400, "client-disconnected", "the client closed the connection")
-    return _counted(request, left)
+    return counted(request, left)
 
 
 _INTERNAL = Problem(500, "internal", "an unexpected error has occurred; the server log has it")

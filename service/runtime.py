@@ -15,14 +15,21 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from rcmvae.provider import CPU, machine_providers
+from rcmvae.provider import is_accelerated, machine_providers
+from service.access.admission import Admission
 from service.access.keyring import Keyring
+from service.access.quota import parse_quota
+from service.access.rate import Rates
 from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
 from service.drift import DriftWatch
+from service.drift_answer import drift_answer
+from service.event_feed import EventFeed
+from service.event_source import LOOK_SECONDS, EventSource
 from service.hotswap import BundleWatcher
 from service.inference import Inference
 from service.live_points import LivePoints
+from service.log_form import form_logs
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.orphan import ParentWatch
 from service.repeat import repeat
@@ -55,9 +62,10 @@ class Runtime:
         captures: inputs of recent predictions.
         drift: whether the traffic is still like the calibration sample.
         live_points: captures and labels in the page's picture.
+        events: what GET /events tells.
         large_work: one thread for bodies and batches that would block the event loop.
         batcher: runs the questions of all connections together.
-        keys: who may come in; None where no keys are configured.
+        admission: who may come in, and how often.
     """
 
     settings: Settings
@@ -67,9 +75,10 @@ class Runtime:
     captures: CaptureBuffer
     drift: DriftWatch
     live_points: LivePoints
+    events: EventSource
     large_work: ThreadPoolExecutor
     batcher: MicroBatcher
-    keys: Keyring | None
+    admission: Admission
 
     async def beside(self, work: Callable[[], _Result]) -> _Result:
         """Do large work in the one thread for it; what comes meanwhile waits its turn."""
@@ -81,8 +90,8 @@ class Runtime:
 
     async def refresh_keys(self) -> None:
         """Take keys that were added or removed, without blocking the event loop."""
-        if self.keys is not None:
-            await asyncio.to_thread(self.keys.refresh)
+        if self.admission.keys is not None:
+            await asyncio.to_thread(self.admission.keys.refresh)
 
     async def read(self, body: bytes, parse: Callable[[], _Result]) -> _Result:
         """Parse a body, beside the event loop if it is large."""
@@ -102,6 +111,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
     Raises:
         ProviderUnavailable: CUDA is required, and this machine has none.
     """
+    form_logs(settings.log_form)
     with TemporaryDirectory(prefix="rcmvae-metrics-") as own:
         runtime = await asyncio.to_thread(_build, settings, Path(own))
         _calm_garbage_collector()
@@ -112,6 +122,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
                 (runtime.bundles.refresh_in_thread, settings.poll_seconds),
                 (runtime.captures.flush, settings.capture_flush_seconds),
                 (runtime.fold_drift, _DRIFT_SECONDS),
+                (runtime.events.look_for_readers, LOOK_SECONDS),
                 (runtime.refresh_keys, _KEYS_SECONDS),
                 (ParentWatch().check, _PARENT_SECONDS),
             )
@@ -133,7 +144,9 @@ def _calm_garbage_collector() -> None:
 
 def _build(settings: Settings, own: Path) -> Runtime:
     metrics = _metrics(settings, own)
-    providers = machine_providers(require_cuda=settings.require_cuda)
+    providers = machine_providers(
+        wanted=settings.wanted_providers, require_cuda=settings.require_cuda
+    )
     _log.info("execution providers: %s", ", ".join(providers))
     opener = partial(open_served, providers=providers, threads=settings.threads)
     bundles = BundleWatcher(settings.models_dir, opener, metrics)
@@ -149,16 +162,40 @@ def _build(settings: Settings, own: Path) -> Runtime:
     drift = DriftWatch(metrics, run_length=settings.drift_run_length, window=settings.drift_window)
     thread = ThreadPoolExecutor(1, thread_name_prefix="large-work")
     limits = Limits(
-        inline_rows=settings.inline_rows if providers[0] == CPU else 0,
+        inline_rows=0 if is_accelerated(providers) else settings.inline_rows,
         batch_rows=settings.batch_rows,
         queue_rows=settings.queue_rows,
     )
     batcher = MicroBatcher(Inference(metrics.answers, drift), thread, limits, metrics.queue)
     live_points = LivePoints(store, thread, settings.map_points)
-    keys = None if settings.keys_file is None else Keyring(settings.keys_file)
-    return Runtime(
-        settings, metrics, bundles, store, captures, drift, live_points, thread, batcher, keys
+    events = EventSource(
+        EventFeed(settings.event_streams, metrics.events_lost),
+        bundles,
+        store,
+        thread,
+        alpha=lambda served: settings.alpha or served.predictor.calibration.alpha,
+        drift=partial(drift_answer, settings, metrics, drift),
     )
+    return Runtime(
+        settings=settings,
+        metrics=metrics,
+        bundles=bundles,
+        store=store,
+        captures=captures,
+        drift=drift,
+        live_points=live_points,
+        events=events,
+        large_work=thread,
+        batcher=batcher,
+        admission=_admission(settings),
+    )
+
+
+def _admission(settings: Settings) -> Admission:
+    keys = None if settings.keys_file is None else Keyring(settings.keys_file)
+    requests = parse_quota("requests", settings.rate_requests)
+    rows = parse_quota("rows", settings.rate_rows)
+    return Admission(keys, Rates(requests, rows), public_without_keys=settings.public_without_keys)
 
 
 def _metrics(settings: Settings, own: Path) -> Metrics:

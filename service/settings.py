@@ -3,13 +3,24 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rcmvae.drift import RUN_LENGTH
+from rcmvae.provider import BY_NAME
+from service.access.quota import parse_quota
+from service.log_form import LogForm
+
+
+def _is_quota(notation: str) -> str:
+    parse_quota("units", notation)
+    return notation
+
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_ONE = f"({'|'.join(BY_NAME)})"
+_PROVIDERS = f"^(auto|{_ONE}(,{_ONE})*)$"
 
 
 class Settings(BaseSettings):
@@ -23,6 +34,9 @@ class Settings(BaseSettings):
     models_dir: Path = Field(Path("models"), description="Folder of the bundles and the pointer.")
     store_url: str = Field(
         "sqlite:///var/feedback.db", description="Feedback store, an SQLAlchemy URL."
+    )
+    model_name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$")] = Field(
+        "rcmvae", description="Name of the model in the inference protocol (/v2/models/NAME)."
     )
     poll_seconds: PositiveFloat = Field(
         2.0, description="How often each worker reads the pointer, in seconds."
@@ -47,6 +61,11 @@ class Settings(BaseSettings):
     )
     queue_rows: PositiveInt = Field(
         8192, description="Inputs and draws that may wait for a run before requests are refused."
+    )
+    providers: Annotated[str, Field(pattern=_PROVIDERS)] = Field(
+        "auto",
+        description="Execution providers in the order of preference, of tensorrt, cuda and cpu "
+        "with commas, each of which must come up; auto is cuda where there is one, else cpu.",
     )
     require_cuda: bool = Field(False, description="Refuse to start without a CUDA provider.")
     threads: PositiveInt = Field(1, description="ONNX Runtime threads of each worker.")
@@ -75,6 +94,9 @@ class Settings(BaseSettings):
     map_points: PositiveInt = Field(
         100_000, description="Most points of each source in one GET /latent-map."
     )
+    event_streams: PositiveInt = Field(
+        32, description="Most streams of GET /events at once at each worker."
+    )
     drift_run_length: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
         RUN_LENGTH,
         description="Drift: inputs for one false alarm of a question on average, at least.",
@@ -84,6 +106,13 @@ class Settings(BaseSettings):
     )
     keys_file: Path | None = Field(
         None, description="File of the API keys; without it loopback is open, and nothing else."
+    )
+    rate_requests: Annotated[str, AfterValidator(_is_quota)] | None = Field(
+        None,
+        description="Requests of one key or address, as 600/minute; each worker counts its own.",
+    )
+    rate_rows: Annotated[str, AfterValidator(_is_quota)] | None = Field(
+        None, description="The same for inputs, draws and feedback items, as 100000/minute."
     )
     public_without_keys: bool = Field(
         False, description="Without keys, answer everybody on any address; for trusted networks."
@@ -97,6 +126,16 @@ class Settings(BaseSettings):
         False, description="Record OpenTelemetry spans; roughly doubles the cost of a request."
     )
     access_log: bool = Field(False, description="Log a line for every request.")
+    log_form: LogForm = Field(
+        LogForm.AUTO, description="Log lines as json or text; auto is text at a terminal."
+    )
+
+    @property
+    def wanted_providers(self) -> tuple[str, ...]:
+        """The providers as ONNX Runtime names them; empty for auto."""
+        if self.providers == "auto":
+            return ()
+        return tuple(BY_NAME[name] for name in dict.fromkeys(self.providers.split(",")))
 
 
 def environment_name(field: str) -> str:

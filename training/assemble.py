@@ -32,10 +32,10 @@ from training.draft import (
     Foundation,
     write_channels,
     write_draft,
-    write_golden,
 )
 from training.encode import Encoded, encode, run_served, session_of
 from training.export import export_decoder, export_encoder, measure_parity, require_parity
+from training.golden_set import write_golden
 from training.model.network import RcmVae
 from training.picture import draw_picture
 from training.reference import write_reference_points

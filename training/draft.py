@@ -38,18 +38,22 @@ from rcmvae.bundle.manifest import (
 )
 from rcmvae.counts import write_counts
 from rcmvae.errors import BundleDamaged
-from rcmvae.graph import Graphs
 from rcmvae.label_map import LabelMap
 from rcmvae.tau_graph import tau_graph
 from training.calibrate import Judged, Ownable, calibrate, probability_source
 from training.config import CalibrationConfig
-from training.data import NO_LABEL, Examples
-from training.encode import run_served, softmax
+from training.data import NO_LABEL
+from training.encode import softmax
+from training.golden_run import golden_run
+from training.golden_set import read_golden
 from training.model_card import write_model_card
 from training.sharpness import Sharpness, fit_sharpness
 
 FITTED_ACCURACY = "golden_accuracy_fitted"
 """Metric: golden accuracy right after the last fit or refit; relabels carry it on."""
+
+FITTED_RECALL = "golden_recall_fitted/"
+"""Metrics, one a label of the golden set: the recall then; the name of the label follows."""
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "torch", "scikit-learn")
 
@@ -91,43 +95,6 @@ def foundation_of(bundle: Bundle, temperature: float) -> Foundation:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Golden:
-    """The golden set: all held-out inputs.
-
-    Attributes:
-        examples: m inputs; labels are NO_LABEL where there are none.
-        fresh: whether neither temperature nor fused density was fitted on it, (m,).
-    """
-
-    examples: Examples
-    fresh: NDArray[np.bool_]
-
-
-def write_golden(fitted: Examples, fresh: Examples) -> bytes:
-    """Content of `golden.safetensors`: what the densities were fitted on, then the fresh inputs."""
-    arrays = {
-        "x": np.concatenate([fitted.x, fresh.x]),
-        "label": np.concatenate([fitted.y, fresh.y]),
-        "fresh": np.repeat(np.array([0, 1], dtype=np.uint8), [len(fitted), len(fresh)]),
-    }
-    return write_tensors(arrays)
-
-
-def read_golden(content: bytes) -> Golden:
-    """The golden set of a bundle.
-
-    Raises:
-        BundleDamaged: it is no safetensors file, or lacks a tensor.
-    """
-    arrays = read_arrays(GOLDEN, content)
-    missing = {"x", "label", "fresh"} - arrays.keys()
-    if missing:
-        raise BundleDamaged("golden", GOLDEN, f"{min(missing)}: expected a tensor, found none")
-    examples = Examples(arrays["x"], arrays["label"])
-    return Golden(examples, arrays["fresh"].astype(np.bool_))
-
-
 def write_channels(affinity: NDArray[np.float64], resemblance: NDArray[np.float64] | None) -> bytes:
     """Content of `channels.safetensors`; without a resemblance, labels do not spread."""
     arrays = {"affinity": affinity}
@@ -167,7 +134,8 @@ def write_draft(
     ownable = Ownable(label_map, read_affinity(foundation.contents[CHANNELS]), config.free_mass)
     graph = tau_graph(label_map, sharpness.temperature, ownable.ownership)
     tau = graph.SerializeToString()
-    judged = _judge(foundation, tau, read_golden(foundation.contents[GOLDEN]))
+    judged = _judge(foundation)
+    golden = GoldenFigures.of(judged, label_map, sharpness.temperature)
     calibration = calibrate(judged, ownable, sharpness.temperature, config)
     created = datetime.now(UTC)
     draft = BundleDraft(
@@ -179,7 +147,7 @@ def write_draft(
         latent_dim=foundation.latent_dim,
         lineage=lineage,
         configuration=foundation.configuration,
-        metrics=_metrics(metrics, golden_metrics(judged, label_map, sharpness.temperature)),
+        metrics={**golden.as_fitted(), **metrics, **golden.metrics()},
         libraries=_library_versions(),
         contents={
             **foundation.contents,
@@ -200,30 +168,56 @@ def _sharpness(foundation: Foundation, label_map: LabelMap, config: CalibrationC
     return Sharpness(foundation.temperature, label_map.alpha0)
 
 
-def _judge(foundation: Foundation, tau: bytes, golden: Golden) -> Judged:
-    """Logits and fused scores of the golden set, by the graph that will be served."""
+def _judge(foundation: Foundation) -> Judged:
+    """Logits and fused scores of the golden set, by the graphs that will be served."""
     contents = foundation.contents
-    graphs = Graphs(contents[ENCODER], tau, contents[DECODER], contents[SCORES])
-    logits, fused = run_served(graphs, ("logits", "fused"), golden.examples.x)
-    return Judged(logits, golden.examples.y, fused, golden.fresh)
+    golden = read_golden(contents[GOLDEN])
+    run = golden_run(*(contents[name] for name in (ENCODER, DECODER, SCORES, GOLDEN)))
+    return Judged(run.logits, golden.examples.y, run.fused, golden.fresh)
 
 
-def golden_metrics(judged: Judged, label_map: LabelMap, temperature: float) -> dict[str, float]:
-    """Accuracy on the golden inputs with a label.
+@dataclass(frozen=True, slots=True)
+class GoldenFigures:
+    """Golden inputs with a label, and what is answered.
 
     False alarms are not among the figures: these inputs are the calibration samples themselves.
+
+    Attributes:
+        labels: names.
+        truth: index into them, (m,).
+        right: whether the answer is, (m,).
     """
-    known = judged.label != NO_LABEL
-    predicted = (softmax(judged.logits[known] / temperature) @ label_map.tau).argmax(axis=1)
-    right = predicted == judged.label[known]
-    return {
-        "golden_labelled": float(right.size),
-        "golden_accuracy": float(right.mean()) if right.size else 0.0,
-    }
 
+    labels: tuple[str, ...]
+    truth: NDArray[np.int64]
+    right: NDArray[np.bool_]
 
-def _metrics(known: Mapping[str, float], golden: Mapping[str, float]) -> dict[str, float]:
-    return {FITTED_ACCURACY: golden["golden_accuracy"], **known, **golden}
+    @classmethod
+    def of(cls, judged: Judged, label_map: LabelMap, temperature: float) -> "GoldenFigures":
+        """Of golden inputs by a label map."""
+        known = judged.label != NO_LABEL
+        predicted = (softmax(judged.logits[known] / temperature) @ label_map.tau).argmax(axis=1)
+        truth = judged.label[known]
+        return cls(label_map.labels, truth, predicted == truth)
+
+    def metrics(self) -> dict[str, float]:
+        """Those of every bundle."""
+        return {
+            "golden_labelled": float(self.right.size),
+            "golden_accuracy": self._accuracy,
+        }
+
+    def as_fitted(self) -> dict[str, float]:
+        """Those that a fit or a refit leaves for the gate, and relabels carry on."""
+        recalls = {
+            FITTED_RECALL + self.labels[y]: float(self.right[self.truth == y].mean())
+            for y in np.unique(self.truth).tolist()
+        }
+        return {FITTED_ACCURACY: self._accuracy, **recalls}
+
+    @property
+    def _accuracy(self) -> float:
+        return float(self.right.mean()) if self.right.size else 0.0
 
 
 def _relabelled_picture(foundation: Foundation, ownable: Ownable, temperature: float) -> bytes:

@@ -14,7 +14,7 @@ from rcmvae.counts import read_label_map
 from rcmvae.feedback import FeedbackRecord
 from rcmvae.label_map import LabelMap, claim_channels, free_channels
 from training.config import from_json
-from training.draft import FITTED_ACCURACY, foundation_of, write_draft
+from training.draft import FITTED_ACCURACY, FITTED_RECALL, foundation_of, write_draft
 from training.encode import encode, session_of
 
 logger = logging.getLogger(__name__)
@@ -121,5 +121,5 @@ def _inherited_metrics(parent: Bundle) -> dict[str, float]:
     return {
         name: value
         for name, value in metrics.items()
-        if name.startswith("parity_") or name == FITTED_ACCURACY
+        if name.startswith(("parity_", FITTED_RECALL)) or name == FITTED_ACCURACY
     }

@@ -8,7 +8,7 @@ ids in the label map, so nothing is applied twice.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,9 @@ import numpy as np
 from rcmvae.bundle import (
     Bundle,
     BundleDraft,
+    GateOutcome,
+    GateReport,
+    as_bundle,
     load_current,
     move_pointer,
     read_pointer,
@@ -24,9 +27,9 @@ from rcmvae.bundle import (
 )
 from rcmvae.bundle.manifest import InputSignature
 from rcmvae.counts import read_label_map
-from rcmvae.errors import BundleConflict, ClaimLost, GateRefused
+from rcmvae.errors import BundleConflict, ClaimLost
 from rcmvae.feedback import Claim, FeedbackRecord, FeedbackStore
-from training.gate import GateConfig, GateResult, require_gate
+from training.gate import GateConfig, judge
 from training.relabel import Correction, correction_of, labels_without_channel, relabel
 from training.reporter import Alone, Reporter, worker_name
 
@@ -54,8 +57,10 @@ class RetrainResult:
         parent: the bundle that the first promoted one came from; None where none was.
         applied: ids that a bundle now holds.
         rejected: ids that no bundle will hold, with the reason.
+        quarantined: ids that are set aside until a person decides.
         queued: ids that wait for a refit: their label is new and found no free channel.
-        gates: what the gate saw of each promoted bundle, in order.
+        held: bundles that a person may promote.
+        gates: what the gate said of each bundle that was promoted, held or finally rejected.
         seconds: from the first claim to the last moved pointer.
     """
 
@@ -63,8 +68,10 @@ class RetrainResult:
     parent: str | None
     applied: tuple[str, ...]
     rejected: tuple[tuple[str, str], ...]
+    quarantined: tuple[str, ...]
     queued: tuple[str, ...]
-    gates: tuple[GateResult, ...]
+    held: tuple[str, ...]
+    gates: tuple[GateReport, ...]
     seconds: float
 
 
@@ -94,6 +101,11 @@ class Job:
         if self.claim:
             self.store.reject(self.claim.token, ids, reason)
 
+    def hold(self, ids: Sequence[str], reason: str) -> None:
+        """Set these corrections aside until a person decides."""
+        if self.claim:
+            self.store.reject(self.claim.token, ids, reason)
+
     def release(self) -> None:
         """Queue again what was not settled."""
         if self.claim:
@@ -106,8 +118,10 @@ class _Tally:
 
     applied: list[str]
     rejected: list[tuple[str, str]]
+    quarantined: list[str]
     queued: list[str]
-    gates: list[GateResult]
+    held: list[str]
+    gates: list[GateReport]
     refused: int = 0
     parent: str | None = None
 
@@ -121,10 +135,10 @@ def retrain(
 ) -> RetrainResult | None:
     """Apply all queued feedback; None where none waits and nothing is to be trained.
 
-    Corrections that the gate refuses together are tried in parts, by label and then in halves, so
-    that nobody's labels are lost for another's; what is refused by itself, or in a part after
-    MOST_REFUSALS, is rejected with the reason. Only a refit, which is too costly to repeat, queues
-    its batch again.
+    Corrections that the gate does not let pass together are tried in parts, by label and then in
+    halves, so that nobody's labels are lost for another's; what is refused by itself, or in a part
+    after MOST_REFUSALS, is rejected or set aside with the reason. Only a refit, which is too costly
+    to repeat, queues its batch again.
 
     Args:
         models: the folder of bundles.
@@ -134,14 +148,13 @@ def retrain(
         reporter: who works on it; None for work that no job in the store stands for.
 
     Raises:
-        GateRefused: a refit is worse; its feedback is queued again.
         ClaimLost: the job took longer than its lease and another one has the feedback now; nothing
             was promoted, unless the lease ended right after that.
         BundleConflict: other publishers won the race too often; the feedback is queued again.
     """
     started = time.perf_counter()
     reporter = reporter or Alone(store)
-    tally, homeless = _Tally([], [], [], []), set[str]()
+    tally, homeless = _Tally([], [], [], [], [], []), set[str]()
     before: str | None = None
     # Every round settles what it claims, but for labels that the next round leaves where they are.
     while claim := store.claim(
@@ -166,7 +179,9 @@ def _result(models: Path, before: str, tally: _Tally, seconds: float) -> Retrain
         parent=tally.parent,
         applied=tuple(tally.applied),
         rejected=tuple(tally.rejected),
+        quarantined=tuple(tally.quarantined),
         queued=tuple(tally.queued),
+        held=tuple(tally.held),
         gates=tuple(tally.gates),
         seconds=seconds,
     )
@@ -238,29 +253,52 @@ def _homeless(job: Job, parent: Bundle, waiting: Sequence[Correction]) -> frozen
 
 
 def _settle(job: Job, waiting: Sequence[Correction], tally: _Tally) -> None:
-    """Promote a bundle with the corrections; where the gate refuses them together, in parts."""
+    """Promote a bundle with the corrections; what the gate does not let pass together, in parts."""
     if not waiting and job.method == "relabel":
         return
     ids = [correction.feedback_id for correction in waiting]
     try:
         promoted = _promote(job, load_current(job.models), waiting)
-    except GateRefused as error:
-        if job.method == "refit":
-            raise
+    except _NotPromoted as refused:
         tally.refused += 1
-        if len(waiting) == 1 or tally.refused > MOST_REFUSALS:
-            reason = f"gate: {error}"
-            job.reject(ids, reason)
-            tally.rejected.extend((feedback_id, reason) for feedback_id in ids)
-            return
-        logger.warning("the gate refused %d corrections together: in parts", len(waiting))
-        for part in _parts(waiting):
-            _settle(job, part, tally)
+        if job.method == "relabel" and len(waiting) > 1 and tally.refused <= MOST_REFUSALS:
+            logger.warning("%d corrections together do not pass: in parts", len(waiting))
+            for part in _parts(waiting):
+                _settle(job, part, tally)
+        else:
+            _set_aside(job, ids, refused, tally)
         return
     job.mark_applied(ids, promoted.version)
     tally.applied.extend(ids)
     tally.gates.append(promoted.seen)
     tally.parent = tally.parent or promoted.parent
+
+
+def _set_aside(job: Job, ids: Sequence[str], refused: "_NotPromoted", tally: _Tally) -> None:
+    """Keep what is held for a person, and state of the corrections what became of them.
+
+    Those of a refit are queued again: a relabel may pass without a person.
+    """
+    report, draft = refused.report, refused.draft
+    tally.gates.append(report)
+    logger.warning("%s by the gate: %s", report.outcome, report.reason)
+    if report.outcome is GateOutcome.HOLD:
+        held = stage_bundle(job.models, with_report(draft, report))
+        tally.held.append(held.version)
+    if job.method == "refit":
+        return
+    if report.outcome is GateOutcome.HOLD:
+        job.hold(ids, f"held in version {draft.bundle_version}: {report.reason}")
+        tally.quarantined.extend(ids)
+    else:
+        reason = f"gate: {report.reason}"
+        job.reject(ids, reason)
+        tally.rejected.extend((feedback_id, reason) for feedback_id in ids)
+
+
+def with_report(draft: BundleDraft, report: GateReport) -> BundleDraft:
+    """A draft whose lineage says what the gate said."""
+    return replace(draft, lineage=draft.lineage.model_copy(update={"gate": report}))
 
 
 def _parts(waiting: Sequence[Correction]) -> list[list[Correction]]:
@@ -276,7 +314,16 @@ def _parts(waiting: Sequence[Correction]) -> list[list[Correction]]:
 class _Promoted:
     version: str
     parent: str
-    seen: GateResult
+    seen: GateReport
+
+
+class _NotPromoted(Exception):
+    """The gate holds or rejects a candidate, which is not written yet."""
+
+    def __init__(self, draft: BundleDraft, report: GateReport) -> None:
+        super().__init__(report.reason)
+        self.draft = draft
+        self.report = report
 
 
 def _promote(job: Job, parent: Bundle, corrections: Sequence[Correction]) -> _Promoted:
@@ -286,9 +333,12 @@ def _promote(job: Job, parent: Bundle, corrections: Sequence[Correction]) -> _Pr
     """
     make = _maker(job)
     for attempt in range(1, ATTEMPTS + 1):
-        candidate = stage_bundle(job.models, make(parent, corrections))
-        job.reporter.say(GATE_SHARE, f"gate: {candidate.version}")
-        seen = require_gate(parent, candidate, job.gate)
+        draft = make(parent, corrections)
+        job.reporter.say(GATE_SHARE, f"gate: {draft.bundle_version}")
+        report = judge(parent, as_bundle(draft), job.gate)
+        if report.outcome is not GateOutcome.PROMOTE:
+            raise _NotPromoted(draft, report)
+        candidate = stage_bundle(job.models, with_report(draft, report))
         job.reporter.require_held()
         try:
             move_pointer(job.models, parent.version, candidate.version)
@@ -299,7 +349,7 @@ def _promote(job: Job, parent: Bundle, corrections: Sequence[Correction]) -> _Pr
             parent = load_current(job.models)
         else:
             logger.info("promoted %s, child of %s", candidate.version, parent.version)
-            return _Promoted(candidate.version, parent.version, seen)
+            return _Promoted(candidate.version, parent.version, report)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 

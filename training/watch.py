@@ -26,7 +26,7 @@ from rcmvae.jobs import (
     JobStore,
 )
 from training.due import Left, Schedule, due_job, labels_since_refit, refit_may_run
-from training.gate import GateConfig
+from training.gate import GateConfig, worst_report
 from training.held_job import LEASE, HeldJob
 from training.reporter import Reporter, worker_name
 from training.retrain import RetrainResult, retrain
@@ -194,10 +194,13 @@ def _is_held(job: JobRecord, now: datetime) -> bool:
 
 def _job_result(method: JobMethod, done: RetrainResult) -> JobResult:
     counts = JobCounts(
-        applied=len(done.applied), rejected=len(done.rejected), waiting=len(done.queued)
+        applied=len(done.applied),
+        rejected=len(done.rejected),
+        quarantined=len(done.quarantined),
+        waiting=len(done.queued),
     )
-    made = done.parent is not None
-    message = (
-        f"{method}: {counts.applied} applied, {counts.rejected} rejected, {counts.waiting} waiting"
-    )
-    return JobResult(JobState.DONE, message, method, done.version if made else None, None, counts)
+    told = [f"{count} {what}" for what, count in counts.model_dump().items() if count]
+    told += [f"held for a person: {version}" for version in done.held]
+    message = f"{method}: {', '.join(told) or 'nothing to change'}"
+    made = done.version if done.parent is not None else None
+    return JobResult(JobState.DONE, message, method, made, worst_report(done.gates), counts)

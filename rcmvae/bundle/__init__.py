@@ -2,9 +2,10 @@
 
 from rcmvae.bundle.archive import Bundle, load_bundle, manifest_digest, read_manifest
 from rcmvae.bundle.check import Check
+from rcmvae.bundle.gate_report import GateCheck, GateOutcome, GateReport
 from rcmvae.bundle.manifest import FileEntry, InputSignature, Lineage, Manifest
 from rcmvae.bundle.pointer import load_current, move_pointer, read_pointer
-from rcmvae.bundle.publish import BundleDraft, publish_bundle, stage_bundle
+from rcmvae.bundle.publish import BundleDraft, as_bundle, publish_bundle, stage_bundle
 from rcmvae.bundle.retention import list_versions, prune
 from rcmvae.bundle.tensors import read_arrays, read_metadata, write_tensors
 from rcmvae.bundle.version import is_version, new_version
@@ -14,9 +15,13 @@ __all__ = [
     "BundleDraft",
     "Check",
     "FileEntry",
+    "GateCheck",
+    "GateOutcome",
+    "GateReport",
     "InputSignature",
     "Lineage",
     "Manifest",
+    "as_bundle",
     "is_version",
     "list_versions",
     "load_bundle",

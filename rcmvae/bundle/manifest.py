@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from rcmvae.bundle.gate_report import GateReport
+
 FORMAT_VERSION: Final = 1
 MANIFEST_NAME = "manifest.json"
 MANIFEST_DIGEST_NAME = "manifest.json.sha256"
@@ -90,12 +92,17 @@ class InputSignature(_Frozen):
 
 
 class Lineage(_Frozen):
-    """How a bundle came to be: by which method, from which parent, with which feedback."""
+    """How a bundle came to be: by which method, from which parent, with which feedback.
+
+    Attributes:
+        gate: what the gate said of it; None for what it did not judge, such as a fit.
+    """
 
     method: Method
     parent_version: Version | None = None
     feedback_ids: tuple[str, ...] = ()
     data_sha256: str | None = None
+    gate: GateReport | None = None
 
 
 class Manifest(_Frozen):

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import JsonValue, ValidationError
 
@@ -72,6 +73,15 @@ def publish_bundle(models: Path, draft: BundleDraft, *, expected_parent: str | N
     return bundle.manifest
 
 
+def as_bundle(draft: BundleDraft) -> Bundle:
+    """A draft as it will be read back, for who judges it before it is written.
+
+    Raises:
+        BundleDamaged: the manifest would not pass its checks; those of the files are not made.
+    """
+    return Bundle(_manifest_of(draft), MappingProxyType(dict(draft.contents)))
+
+
 def stage_bundle(models: Path, draft: BundleDraft) -> Bundle:
     """Write ``models/<version>``, verified as read back, without making it current.
 
@@ -133,8 +143,15 @@ def _write_files(directory: Path, manifest: Manifest, contents: Mapping[str, byt
 
 
 def _encoded(manifest: Manifest) -> bytes:
-    # Readers of before there were names refuse fields that they do not know.
-    absent = {"input": {"features"}} if manifest.input.features is None else None
+    # Readers of before there was such a field refuse fields that they do not know.
+    absent = {
+        part: {name}
+        for part, name, value in (
+            ("input", "features", manifest.input.features),
+            ("lineage", "gate", manifest.lineage.gate),
+        )
+        if value is None
+    }
     try:
         return manifest.model_dump_json(indent=2, exclude=absent).encode("utf-8") + b"\n"
     except ValueError as error:  # such as half a surrogate pair in the configuration

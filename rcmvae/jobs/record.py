@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from rcmvae.bundle import GateReport
+
 
 class JobMethod(StrEnum):
     """What a job does.
@@ -78,7 +80,7 @@ class JobResult:
         message: for people; of a failed job the error.
         method: what was done in the end, where ``auto`` was asked for; None for nothing.
         version: the bundle that it made or moved the pointer to; None where there is none.
-        gate: what the gate said, as JSON; None where it was not asked.
+        gate: what the gate said, the worst of several; None where it was not asked.
         counts: of the corrections.
     """
 
@@ -86,7 +88,7 @@ class JobResult:
     message: str
     method: JobMethod | None = None
     version: str | None = None
-    gate: str | None = None
+    gate: GateReport | None = None
     counts: JobCounts = field(default_factory=JobCounts)
 
 
@@ -109,8 +111,8 @@ class JobRecord:
         progress: share that is done, in [0, 1].
         message: the step it is at, or the result.
         version: see JobResult, as the next two.
-        gate: JSON.
-        counts: of the corrections.
+        gate: see there.
+        counts: see there.
     """
 
     job_id: str
@@ -127,7 +129,7 @@ class JobRecord:
     progress: float
     message: str
     version: str | None
-    gate: str | None
+    gate: GateReport | None
     counts: JobCounts
 
     @property

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from rcmvae.bundle import GateReport
 from rcmvae.errors import ClaimLost, JobNotFound, StoreUnavailable
 from rcmvae.feedback.database import Database
 from rcmvae.feedback.record import check_name
@@ -151,7 +152,7 @@ class JobStore:
             "finished": self._clock(),
             "message": result.message[:LONGEST_MESSAGE],
             "version": result.version,
-            "gate": result.gate,
+            "gate": None if result.gate is None else result.gate.model_dump_json(),
             "counts": result.counts.model_dump_json(),
         }
         if result.method is not None:
@@ -294,7 +295,7 @@ def _record_of(row: Row[Any]) -> JobRecord:
             progress=row.progress,
             message=row.message,
             version=row.version,
-            gate=row.gate,
+            gate=None if row.gate is None else GateReport.model_validate_json(row.gate),
             counts=JobCounts.model_validate_json(row.counts),
         )
     except (ValueError, ValidationError) as error:

@@ -8,9 +8,9 @@ _FIELD = "Authorization"
 _EXPECTED = "Bearer and a key"
 
 
-def no_key(actual: str) -> RequestRefused:
+def no_key() -> RequestRefused:
     """401 for a request without a bearer token; says nothing about what is wrong, as none was."""
-    problem = Problem(401, "key-missing", *_fault(_EXPECTED, actual), _challenge(_BEARER))
+    problem = Problem(401, "key-missing", *_fault(_EXPECTED, "none"), _challenge(_BEARER))
     return RequestRefused(problem)
 
 

@@ -29,17 +29,19 @@ class Principal:
     Attributes:
         name: of the key's owner, or ``anonymous``; several keys may have one owner.
         scopes: what the key is good for.
+        has_key: whether it has one; without, the name is nobody's.
     """
 
     name: str
     scopes: frozenset[Scope]
+    has_key: bool = True
 
     def may(self, scope: Scope) -> bool:
         """Whether the sender has the scope; ``admin`` has all."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
-ANONYMOUS = Principal("anonymous", frozenset(Scope))
+ANONYMOUS = Principal("anonymous", frozenset(Scope), has_key=False)
 """Everybody, where no keys are configured."""
 
 
@@ -49,9 +51,15 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
+def owner_name(scope: AsgiScope) -> str:
+    """The name of the sender, for the log."""
+    principal: Principal = scope.get(_MEMBER, _NOBODY)
+    return principal.name
+
+
 def note_principal(scope: AsgiScope, principal: Principal) -> None:
     """Remember who sent a request."""
     scope[_MEMBER] = principal
 
 
-_NOBODY = Principal("anonymous", frozenset())
+_NOBODY = Principal("anonymous", frozenset(), has_key=False)

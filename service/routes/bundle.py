@@ -5,8 +5,8 @@ from dataclasses import asdict
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.answered import default_alpha
 from service.json_response import json_response
-from service.routes.predict import default_alpha
 from service.runtime import Runtime, runtime_of
 from service.schemas import AlphaState, BundleAnswer, LabelsAnswer, LabelState
 from service.served import Served

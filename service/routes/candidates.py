@@ -14,9 +14,9 @@ from rcmvae.feedback import Capture, FeedbackRecord, Unlabelled
 from rcmvae.input_rows import fits
 from rcmvae.label_map import LabelMap
 from rcmvae.prediction import PredictionBatch
+from service.answered import default_alpha
 from service.candidates_request import CandidatesRequest, parse_candidates
 from service.json_response import json_response
-from service.routes.predict import default_alpha
 from service.runtime import runtime_of
 from service.schemas import Candidate, CandidatesAnswer, OutOfDistribution, UncertaintyParts
 from service.served import Served

@@ -1,22 +1,17 @@
 """POST /predict."""
 
-import secrets
-from datetime import UTC, datetime
-
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rcmvae.decision import Decision, decide, decide_batch
 from rcmvae.prediction import PredictionBatch
-from service.answer import Answer, Header, encode_records
+from service.answer import Answer, encode_records
 from service.answer_columns import columns_of, encode_columns
+from service.answered import answered
 from service.body import header, media_type, read_body
-from service.capture import Seen
 from service.include import JsonFormat
-from service.predict_request import PredictRequest, parse_predict
+from service.predict_request import parse_predict
 from service.question import Question
-from service.runtime import Runtime, runtime_of
-from service.served import Served
+from service.runtime import runtime_of
 from service.wire.accept import negotiate
 from service.wire.media_types import ARROW, WRITTEN
 
@@ -34,33 +29,21 @@ async def predict(request: Request) -> Response:
     parsed = await runtime.read(
         body, lambda: parse_predict(kind, query, body, signature, settings.max_rows)
     )
+    draws = 0 if parsed.sampling is None else parsed.sampling.draws
+    runtime.admission.charge_rows(request, len(parsed.x) * (1 + draws))
     coverage = parsed.coverage or served.predictor.calibration.coverage
     question = Question(served, parsed.x, coverage, parsed.sampling)
-    answer = await runtime.batcher.answer(
-        question,
-        lambda batch: _encoded(_answer(runtime, question, parsed, batch), parsed.format, written),
-        within_seconds=settings.timeout_seconds,
-    )
-    return Response(answer, media_type=written)
 
-
-def _answer(
-    runtime: Runtime, question: Question, parsed: PredictRequest, batch: PredictionBatch
-) -> Answer:
-    """What one request gets for its own rows."""
-    served = question.served
-    alpha = parsed.alpha or default_alpha(runtime, served)
-    decisions = _decisions(batch, alpha, parsed.fdr)
-    ids = _prediction_ids(len(batch))
-    labels = batch.predicted
-    runtime.metrics.answers.count_answers(decisions, labels)
-    if runtime.settings.capture:
-        now = datetime.now(UTC)
-        runtime.captures.add(
-            Seen(name, x, served.version, now) for name, x in zip(ids, parsed.x, strict=True)
+    def finish(batch: PredictionBatch) -> bytes:
+        answer = answered(
+            runtime, question, batch, alpha=parsed.alpha, fdr=parsed.fdr, parts=parsed.parts
         )
-    of_all = Header(served.version, alpha, question.coverage, parsed.fdr)
-    return Answer(of_all, batch, labels, decisions, ids, parsed.parts)
+        return _encoded(answer, parsed.format, written)
+
+    content = await runtime.batcher.answer(
+        question, finish, within_seconds=settings.timeout_seconds
+    )
+    return Response(content, media_type=written)
 
 
 def _encoded(answer: Answer, layout: JsonFormat, media_type: str) -> bytes:
@@ -70,19 +53,3 @@ def _encoded(answer: Answer, layout: JsonFormat, media_type: str) -> bytes:
 
         return write_stream(columns_of(answer), answer.header.texts())
     return encode_columns(answer) if layout is JsonFormat.COLUMNS else encode_records(answer)
-
-
-def _decisions(batch: PredictionBatch, alpha: float, fdr: float | None) -> list[Decision]:
-    if fdr is None:
-        return decide(batch.p_familiar, batch.p_owned, alpha)
-    return decide_batch(batch.p_familiar, batch.p_owned, fdr)
-
-
-def default_alpha(runtime: Runtime, served: Served) -> float:
-    """The false-alarm rate of a request that names none."""
-    return runtime.settings.alpha or served.predictor.calibration.alpha
-
-
-def _prediction_ids(count: int) -> list[str]:
-    request_id = secrets.token_hex(12)
-    return [f"{request_id}-{i}" for i in range(count)]

@@ -9,7 +9,7 @@ from tests.house.lockfile import Pin, read_lock
 from tests.house.repository import ROOT
 
 REQUIREMENTS = ROOT / "requirements"
-LOCKS = ("dev", "serve-cpu", "serve-gpu")
+LOCKS = ("dev", "serve-cpu", "serve-gpu", "clients")
 SERVE_LOCKS = ("serve-cpu", "serve-gpu")
 TORCH = re.compile(r"^(torch|triton|torch.*)$")
 ALL_OF_TRAINING = {"torch", "scikit-learn", "matplotlib", "onnxscript", "tqdm"}

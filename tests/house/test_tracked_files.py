@@ -56,7 +56,7 @@ def test_no_tracked_file_names_a_registry_host() -> None:
 
 
 def test_nothing_made_by_a_run_is_tracked() -> None:
-    made = {"runs", "var", ".venv", "dist", "build"}
+    made = {"runs", "var", ".venv", ".venv-clients", "dist", "build"}
     assert not [str(path) for path in tracked_files() if path.parts[0] in made]
     assert [str(path) for path in tracked_files() if path.parts[0] == "models"] in (
         [],

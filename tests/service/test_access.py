@@ -33,7 +33,7 @@ class Owners:
         self.nothing = added(path, "prometheus")
         self.by_scope = {scope: added(path, scope.value, scope) for scope in Scope}
         self.labeller = added(path, "labeller", Scope.FEEDBACK, Scope.LABELS)
-        keys = client.runtime.keys
+        keys = client.runtime.admission.keys
         assert keys is not None
         keys.refresh()
 

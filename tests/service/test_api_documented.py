@@ -13,7 +13,7 @@ from service.problem import problem_of
 from service.settings import Settings, environment_name
 
 _TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
-_ASSETS = {"/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/assets/{name}"}
+_ASSETS = {"/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/assets/{name}"}
 
 
 def _table(heading: str) -> dict[str, list[str]]:

@@ -9,12 +9,19 @@ from urllib.parse import urljoin
 import pytest
 
 from service.asgi import ROUTES
-from service.openapi import API_VERSION, OPERATIONS
+from service.openapi import OPERATIONS
 from service.schemas import PredictAnswer
+from service.version import VERSION
 from tests.service.app_client import AppClient
 
 _ROOT = Path(__file__).parents[2]
-_DOCS = {"/docs", "/openapi.json", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"}
+_DOCS = {
+    "/docs",
+    "/docs/start.js",
+    "/openapi.json",
+    "/docs/swagger-ui-bundle.js",
+    "/docs/swagger-ui.css",
+}
 _PAGES = {"/", "/assets/{name}"} | _DOCS
 
 
@@ -96,7 +103,7 @@ def test_answers_fit_their_models(shared_client: AppClient) -> None:
 
 def test_version_is_the_projects() -> None:
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
-    assert project["version"] == API_VERSION
+    assert project["version"] == VERSION
 
 
 def test_operation_ids_are_distinct(shared_client: AppClient) -> None:

@@ -10,8 +10,8 @@ from rcmvae.decision import Decision, conformal_p_values, decide, decide_batch
 from rcmvae.predictor import Predictor
 from tests.training.tiny import tiny_dataset
 from training.data import NO_LABEL
-from training.draft import read_golden
 from training.evaluate import inverted, predict_all
+from training.golden_set import read_golden
 
 SPLITS = 200
 

@@ -171,6 +171,7 @@ def test_retrain_rejects_what_the_gate_refused(
     ids = post(store, everything_wrong())
     said = json.loads(run_main("retrain", "--models", str(models), "--store", store_url))
     assert said["counts"]["rejected"] == len(ids)
+    assert said["gate"]["outcome"] == "reject"
     record = store.get(ids[0])
     assert record.status is FeedbackStatus.REJECTED
     assert (record.reason or "").startswith("gate: golden accuracy: expected at least")

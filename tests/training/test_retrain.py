@@ -169,7 +169,7 @@ def test_misfits_alone_make_no_bundle(models: Path, store: FeedbackStore) -> Non
     assert len(list_versions(models)) == 1
 
 
-STRICT = GateConfig(accuracy_drop=0.0, total_drop=0.0, class_drop=0.0)
+STRICT = GateConfig(accuracy_drop=0.0, total_drop=0.0, class_drop=0.0, class_total_drop=0.0)
 
 
 def test_what_the_gate_refuses_is_rejected_with_the_reason(

@@ -1,0 +1,3 @@
+"""The version of the interface, which is the project's."""
+
+VERSION = "0.1.0"
