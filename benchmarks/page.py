@@ -2,11 +2,11 @@
 
 python -m benchmarks.page --points 100000 --runs 5
 
-Debian's Chromium, headless, draws in software (SwiftShader). The page is the built one; the points are
-random, in as many clusters as a map of digits has, and come as the Arrow stream that the service
+Debian's Chromium, headless, draws in software (SwiftShader). The page is the built one; the points
+are random, in as many clusters as a map of digits has, and come as the Arrow stream that the service
 writes. A run is a new profile. In seconds:
 
-first_frame   from the answer of /latent-map until the points are drawn: reading, colouring, indexing
+first_frame   from the answer of /latent-map until the points are drawn
 lasso         from the end of the drag until the selection is drawn
 lasso_search  the part of it that finds the points
 open          from the address until the points are drawn
@@ -20,7 +20,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -80,13 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command=origin.command,
         seeds=tuple(range(options.runs)),
         config={"points": options.points, "width": SIZE[0], "height": SIZE[1]},
-        figures=figures_of(
-            [{name: getattr(run, name) for name in Times.__slots__} for run in runs]  # type: ignore[attr-defined]
-        ),
+        figures=figures_of([asdict(run) for run in runs]),
     )
     print_figures(result.figures)
     if options.json:
-        write_result(options.json, result)
+        write_result(result, options.json)
     return 0
 
 

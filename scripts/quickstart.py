@@ -1,8 +1,8 @@
 """The main job end to end on real data: train, export, serve, predict, correct, retrain.
 
 scikit-learn's digits with 100 labels, none of them for the nine. The service has to say that it
-does not know the nine, learn it from a few corrections, and go on knowing the other digits. A person
-does the correcting, on the page; with --once this program does, with ten of them.
+does not know the nine, learn it from a few corrections, and go on knowing the other digits. A
+person does the correcting, on the page; with --once this program does, with ten of them.
 """
 
 import argparse
@@ -178,7 +178,9 @@ def _keep_serving(client: httpx.Client, workspace: Workspace) -> None:
     log = _shown(workspace.log)
     print(f"Open {client.base_url} and press Ctrl-C here to stop (log: {log}).", flush=True)
     if NEW_LABEL not in _bundle(client).labels:
-        print(f"One digit has no name there. Select it, call it {NEW_LABEL}, press Learn.", flush=True)
+        print(
+            f"One digit has no name there. Select it, call it {NEW_LABEL}, press Learn.", flush=True
+        )
     try:
         signal.pause()
     except KeyboardInterrupt:

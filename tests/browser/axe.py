@@ -13,7 +13,7 @@ _RUN = """async () => {
   const found = await axe.run(document, { resultTypes: ["violations"] });
   return found.violations
     .filter((one) => ["serious", "critical"].includes(one.impact))
-    .map((one) => `${one.id}: ${one.help}: ` + one.nodes.map((node) => node.html.slice(0, 160)).join(" | "));
+    .map(({ id, nodes }) => `${id}: ` + nodes.map(({ html }) => html.slice(0, 160)).join(" | "));
 }"""
 
 

@@ -81,7 +81,9 @@ def test_axe_finds_no_serious_fault_in_any_view(
 
 def test_axe_finds_a_fault_that_is_put_in(server: Server, page: Page) -> None:
     page.goto(server.url)
-    page.evaluate("document.querySelector('h1').insertAdjacentHTML('afterend', '<img src=\"data:,\">')")
+    page.evaluate(
+        "document.querySelector('h1').insertAdjacentHTML('afterend', '<img src=\"data:,\">')"
+    )
     assert any(fault.startswith("image-alt") for fault in serious_faults(page))
 
 

@@ -64,7 +64,9 @@ def drag(page: Page, outline: Sequence[tuple[float, float]]) -> None:
     page.mouse.up()
 
 
-def around(centre: NDArray[np.float64], radius: float, sides: int = 14) -> list[tuple[float, float]]:
+def around(
+    centre: NDArray[np.float64], radius: float, sides: int = 14
+) -> list[tuple[float, float]]:
     turns = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     return [(centre[0] + radius * np.cos(t), centre[1] + radius * np.sin(t)) for t in turns]
 
@@ -88,7 +90,9 @@ def test_lasso_then_key_stores_exactly_what_was_drawn_around(server: Server, pag
     drag(page, outline)
     expect(page.get_by_text(f"{len(expected)} inputs selected")).to_be_visible()
     page.keyboard.press("3")
-    expect(page.locator(".deed.queued")).to_have_text(f"{len(expected)} × 3 stored, waits to be learned")
+    expect(page.locator(".deed.queued")).to_have_text(
+        f"{len(expected)} × 3 stored, waits to be learned"
+    )
 
     stored = labels_in_store(server)
     assert len(stored) == len(expected)
@@ -100,7 +104,8 @@ def test_shift_adds_alt_takes_away_and_undo_takes_back(server: Server, page: Pag
     expect(page.locator(".map")).to_have_attribute("data-points", str(len(all_ids(server))))
     places = pixels(server, page)
     middle = np.median(places.xy, axis=0)
-    outlines = [around(middle, 110), around(middle + [60, 40], 70), around(middle - [50, 0], 60)]
+    circles = (((0, 0), 110), ((60, 40), 70), ((-50, 0), 60))
+    outlines = [around(middle + np.array(shift), radius) for shift, radius in circles]
     first, added, removed = (places.inside(outline) for outline in outlines)
     expected = (first | added) - removed
     assert len({frozenset(one) for one in (first, first | added, expected)}) == 3
