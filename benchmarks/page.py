@@ -3,8 +3,8 @@
 python -m benchmarks.page --points 100000 --runs 5
 
 Debian's Chromium, headless, draws in software (SwiftShader). The page is the built one; the points
-are random, in as many clusters as a map of digits has, and come as the Arrow stream that the service
-writes. A run is a new profile. In seconds:
+are random, in as many clusters as a map of digits has, and come in the Arrow stream of the service.
+A run is a new profile. In seconds:
 
 first_frame   from the answer of /latent-map until the points are drawn
 lasso         from the end of the drag until the selection is drawn
