@@ -72,6 +72,11 @@ class Workspace:
         """What the service writes."""
         return self.folder / "service.log"
 
+    @property
+    def watcher_log(self) -> Path:
+        """What the watcher writes."""
+        return self.folder / "watcher.log"
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -145,6 +150,7 @@ def _run(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) ->
     _require_free(options.port)
     dataset = load_dataset(DataConfig(labels=LABELS, unlabelled_classes=(NEW_LABEL,)), seed=0)
     _train(workspace, clock)
+    _watch(workspace, options, stack)
     client = _serve(workspace, options.port, stack)
     clock.say(f"serving {_bundle(client).bundle_version} at {client.base_url}")
 
@@ -160,17 +166,7 @@ def _run(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) ->
     else:
         _print_table([("now", before)])
     if not options.once:
-        _watch(workspace, stack)
         _keep_serving(client, workspace)
-
-
-def _watch(workspace: Workspace, stack: ExitStack) -> None:
-    """Start the process that learns when the page asks for it, or an hour after the last label."""
-    flags = ("--models", str(workspace.models), "--store", workspace.store_url)
-    line = [sys.executable, "-m", "training", "retrain", "--watch", *flags]
-    line += ["--poll", "0.5", "--quiet", "3600"]
-    with workspace.log.open("ab") as log:
-        stack.callback(_stop, subprocess.Popen(line, cwd=ROOT, stdout=log, stderr=log))
 
 
 def _keep_serving(client: httpx.Client, workspace: Workspace) -> None:
@@ -218,6 +214,19 @@ def _training(command: str, *flags: str, show: bool = False) -> None:
         raise StepFailed(f"{command} exited with {done.returncode}\n{done.stdout}{done.stderr}")
 
 
+def _watch(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) -> None:
+    """Start the watcher, which retrains by itself; it is ready before the service is.
+
+    A person shall see what the page's button does: so it waits for that, or for an hour.
+    """
+    places = ("--models", str(workspace.models), "--store", workspace.store_url)
+    quiet = () if options.once else ("--quiet", "3600")
+    line = [sys.executable, "-m", "training", "retrain", "--watch", *places, *quiet]
+    with workspace.watcher_log.open("ab") as log:
+        process = subprocess.Popen(line, cwd=ROOT, stdout=log, stderr=log)
+    stack.callback(_stop, process)
+
+
 def _serve(workspace: Workspace, port: int, stack: ExitStack) -> httpx.Client:
     """Start the service and wait until it is ready."""
     environment = {
@@ -226,7 +235,6 @@ def _serve(workspace: Workspace, port: int, stack: ExitStack) -> httpx.Client:
         "BENTOML_DO_NOT_TRACK": "True",
         "RCMVAE_MODELS_DIR": str(workspace.models),
         "RCMVAE_STORE_URL": workspace.store_url,
-        "RCMVAE_POLL_SECONDS": "0.5",
     }
     line = [sys.executable, "-m", "bentoml", "serve", "service.app:RcmVae", "--port", str(port)]
     with workspace.log.open("ab") as log:
@@ -326,21 +334,23 @@ def _bundle(client: httpx.Client) -> BundleAnswer:
 def _teach(
     client: httpx.Client, workspace: Workspace, dataset: Dataset, groups: list[Group], clock: Clock
 ) -> list[Answers]:
-    """Correct ten predictions, retrain, wait for the swap, and ask again."""
+    """Correct ten predictions, wait until the watcher has retrained, and ask again."""
     old = _bundle(client).bundle_version
     examples = _ask(client, Group("examples", _examples(dataset), None))
     items = [{"prediction_id": name, "label": NEW_LABEL} for name in examples.ids]
     receipts = _answer(FeedbackAnswer, client.post("/feedback", json={"items": items}))
     clock.say(f"posted {len(items)} corrections: these are {NEW_LABEL}")
-    _training("retrain", "--models", str(workspace.models), "--store", workspace.store_url)
-    clock.say("retrained: counted the corrections into the label map, no gradient step")
-    _wait(lambda: _bundle(client).bundle_version != old, "the service swaps to the new bundle")
-    clock.say(f"the running service swapped to {_bundle(client).bundle_version}")
-    for receipt in receipts.items:
-        state = _answer(FeedbackState, client.get(f"/feedback/{receipt.feedback_id}"))
-        if state.status != FeedbackStatus.APPLIED:
-            raise StepFailed(f"feedback {state.feedback_id}: expected applied, got {state.status}")
+    _wait(lambda: _bundle(client).bundle_version != old, f"a new bundle ({workspace.watcher_log})")
+    clock.say(f"counted them, no gradient step, and swapped to {_bundle(client).bundle_version}")
+    ids = [receipt.feedback_id for receipt in receipts.items]
+    # The pointer moves before the store says so.
+    _wait(lambda: all(_is_applied(client, name) for name in ids), "the corrections are applied")
     return [_ask(client, group) for group in groups]
+
+
+def _is_applied(client: httpx.Client, feedback_id: str) -> bool:
+    state = _answer(FeedbackState, client.get(f"/feedback/{feedback_id}"))
+    return state.status == FeedbackStatus.APPLIED
 
 
 def _examples(dataset: Dataset) -> NDArray[np.float32]:
