@@ -166,7 +166,9 @@ def _build(settings: Settings, own: Path) -> Runtime:
         batch_rows=settings.batch_rows,
         queue_rows=settings.queue_rows,
     )
-    batcher = MicroBatcher(Inference(metrics.answers, drift), thread, limits, metrics.queue)
+    batcher = MicroBatcher(
+        Inference(metrics.answers, drift, settings.batch_rows), thread, limits, metrics.queue
+    )
     live_points = LivePoints(store, thread, settings.map_points)
     events = EventSource(
         EventFeed(settings.event_streams, metrics.events_lost),

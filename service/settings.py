@@ -39,7 +39,7 @@ class Settings(BaseSettings):
         "rcmvae", description="Name of the model in the inference protocol (/v2/models/NAME)."
     )
     poll_seconds: PositiveFloat = Field(
-        2.0, description="How often each worker reads the pointer, in seconds."
+        0.25, description="How often each worker reads the pointer, in seconds."
     )
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="Default false-alarm rate; without it the bundle's own."
@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         "on a GPU all do.",
     )
     batch_rows: PositiveInt = Field(
-        128, description="Up to so many inputs of larger requests run together in the thread."
+        128, description="Most inputs in one run in the thread; larger requests take several."
     )
     queue_rows: PositiveInt = Field(
         8192, description="Inputs and draws that may wait for a run before requests are refused."
