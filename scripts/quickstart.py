@@ -1,7 +1,8 @@
 """The main job end to end on real data: train, export, serve, predict, correct, retrain.
 
 scikit-learn's digits with 100 labels, none of them for the nine. The service has to say that it
-does not know the nine, learn it from ten corrections, and go on knowing the other digits.
+does not know the nine, learn it from a few corrections, and go on knowing the other digits. A
+person does the correcting, on the page; with --once this program does, with ten of them.
 """
 
 import argparse
@@ -149,7 +150,7 @@ def _run(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) ->
     _require_free(options.port)
     dataset = load_dataset(DataConfig(labels=LABELS, unlabelled_classes=(NEW_LABEL,)), seed=0)
     _train(workspace, clock)
-    _watch(workspace, stack)
+    _watch(workspace, options, stack)
     client = _serve(workspace, options.port, stack)
     clock.say(f"serving {_bundle(client).bundle_version} at {client.base_url}")
 
@@ -159,21 +160,23 @@ def _run(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) ->
     if NEW_LABEL in _bundle(client).labels:
         print(f"\n{NEW_LABEL} was learned in an earlier run; --fresh starts from nothing.")
         _print_table([("now", before)])
-    else:
+    elif options.once:
         after = _teach(client, workspace, dataset, groups, clock)
         _print_table([("before", before), ("after", after)])
+    else:
+        _print_table([("now", before)])
     if not options.once:
         _keep_serving(client, workspace)
 
 
 def _keep_serving(client: httpx.Client, workspace: Workspace) -> None:
-    """Serve until Ctrl-C, and say how to go on learning."""
-    print(f"Serving at {client.base_url} until Ctrl-C (log: {_shown(workspace.log)}).")
-    print("The watcher beside it learns from what is posted to /feedback.")
-    print("To look into it, in another terminal:")
-    print(f"  export RCMVAE_MODELS_DIR={_shown(workspace.models)}")
-    print(f"  export RCMVAE_STORE_URL=sqlite:///{_shown(workspace.folder)}/feedback.db")
-    print(f"  curl -s {client.base_url}/retrain", flush=True)
+    """Serve until Ctrl-C, and say where to look."""
+    log = _shown(workspace.log)
+    print(f"Open {client.base_url} and press Ctrl-C here to stop (log: {log}).", flush=True)
+    if NEW_LABEL not in _bundle(client).labels:
+        print(
+            f"One digit has no name there. Select it, call it {NEW_LABEL}, press Learn.", flush=True
+        )
     try:
         signal.pause()
     except KeyboardInterrupt:
@@ -211,10 +214,14 @@ def _training(command: str, *flags: str, show: bool = False) -> None:
         raise StepFailed(f"{command} exited with {done.returncode}\n{done.stdout}{done.stderr}")
 
 
-def _watch(workspace: Workspace, stack: ExitStack) -> None:
-    """Start the watcher, which retrains by itself; it is ready before the service is."""
+def _watch(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) -> None:
+    """Start the watcher, which retrains by itself; it is ready before the service is.
+
+    A person shall see what the page's button does: so it waits for that, or for an hour.
+    """
     places = ("--models", str(workspace.models), "--store", workspace.store_url)
-    line = [sys.executable, "-m", "training", "retrain", "--watch", *places]
+    quiet = () if options.once else ("--quiet", "3600")
+    line = [sys.executable, "-m", "training", "retrain", "--watch", *places, *quiet]
     with workspace.watcher_log.open("ab") as log:
         process = subprocess.Popen(line, cwd=ROOT, stdout=log, stderr=log)
     stack.callback(_stop, process)
