@@ -25,7 +25,9 @@ from service.routes.page import page, page_asset
 from service.routes.pages import docs, docs_script, openapi, swagger_script, swagger_style
 from service.routes.predict import predict
 from service.routes.reconstruct import reconstruct
+from service.routes.retrain import get_retrain, post_retrain
 from service.routes.thumbnails import get_sprite, get_thumbnail
+from service.routes.versions import get_versions
 from service.runtime import running
 from service.settings import Settings
 
@@ -45,6 +47,9 @@ ROUTES: tuple[ScopedRoute, ...] = (
         "/channels/{channel}/image", get_channel_image, methods=["GET"], needs=Scope.PREDICT
     ),
     ScopedRoute("/reconstruct", reconstruct, methods=["POST"], needs=Scope.PREDICT),
+    ScopedRoute("/retrain", get_retrain, methods=["GET"], needs=Access.ANY_KEY),
+    ScopedRoute("/retrain", post_retrain, methods=["POST"], needs=Scope.ADMIN),
+    ScopedRoute("/versions", get_versions, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/events", get_events, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/drift", get_drift, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/livez", livez, methods=["GET"], needs=Access.OPEN),

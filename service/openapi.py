@@ -15,6 +15,7 @@ from service.include import JsonFormat, Part
 from service.oip.operations import OIP_OPERATIONS
 from service.operation import BODY_ERRORS, Json, Operation
 from service.points import Source
+from service.retrain_operations import RETRAIN_OPERATIONS
 from service.routes.channels import KINDS
 from service.routes.events import EVENT_STREAM
 from service.routes.thumbnails import MOST_IDS
@@ -113,6 +114,7 @@ _ID_PARAMETER: Json = {
     "schema": {"type": "string"},
 }
 OPERATIONS = (
+    *RETRAIN_OPERATIONS,
     *OIP_OPERATIONS,
     Operation(
         "/predict",
@@ -238,9 +240,9 @@ def openapi_json() -> bytes:
 
 def document() -> Json:
     """The document."""
-    paths: dict[str, JsonValue] = {}
+    paths: dict[str, Json] = {}
     for operation in OPERATIONS:
-        paths[operation.path] = {operation.method: _described(operation)}
+        paths.setdefault(operation.path, {})[operation.method] = _described(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -249,7 +251,7 @@ def document() -> Json:
             "description": "Says what an input is, how sure it is, and whether it belongs.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": paths,
+        "paths": dict(paths),
         "components": {"schemas": _schemas()},
     }
 

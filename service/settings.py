@@ -39,7 +39,7 @@ class Settings(BaseSettings):
         "rcmvae", description="Name of the model in the inference protocol (/v2/models/NAME)."
     )
     poll_seconds: PositiveFloat = Field(
-        2.0, description="How often each worker reads the pointer, in seconds."
+        0.25, description="How often each worker reads the pointer, in seconds."
     )
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="Default false-alarm rate; without it the bundle's own."

@@ -22,6 +22,7 @@ _SHARE = 0.9
 
 _RETRY_MILLISECONDS = 1000
 _SEND_SECONDS = 10.0
+_LINE_END = "\n"
 _MOST_DIGITS = 18
 
 
@@ -35,7 +36,7 @@ async def get_events(request: Request) -> Response:
     return EventSourceResponse(
         _stream(runtime, after),
         ping=KEEP_ALIVE_SECONDS,
-        sep="\n",
+        sep=_LINE_END,
         # A client that does not read is cut off rather than kept.
         send_timeout=_SEND_SECONDS,
     )
@@ -46,7 +47,7 @@ async def _stream(runtime: Runtime, after: int | None) -> AsyncIterator[ServerSe
     loop = asyncio.get_running_loop()
     end = loop.time() + _SHARE * runtime.settings.timeout_seconds
     with suppress(RequestRefused), runtime.events.feed.subscribed(after) as subscriber:
-        yield ServerSentEvent(retry=_RETRY_MILLISECONDS)
+        yield ServerSentEvent(retry=_RETRY_MILLISECONDS, sep=_LINE_END)
         while (left := end - loop.time()) > 0:
             try:
                 event = await asyncio.wait_for(subscriber.waiting.get(), left)
@@ -57,7 +58,7 @@ async def _stream(runtime: Runtime, after: int | None) -> AsyncIterator[ServerSe
 
 def _encoded(event: Event) -> ServerSentEvent:
     place = None if event.place is None else str(event.place)
-    return ServerSentEvent(event.data, event=event.kind.value, id=place)
+    return ServerSentEvent(event.data, event=event.kind.value, id=place, sep=_LINE_END)
 
 
 def _last_event_id(text: str | None) -> int | None:

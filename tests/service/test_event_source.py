@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,8 @@ from rcmvae.feedback import Capture
 from rcmvae.jobs import JobMethod, JobOrigin, JobStore
 from service import event_source
 from service.event_feed import Event, EventKind, Subscriber
-from tests.service.app_client import AppClient
+from service.settings import Settings
+from tests.service.app_client import AppClient, running_app
 from tests.service.problems import assert_problem
 from tests.service.small_bundle import CIRCLE, UNLABELLED, known_inputs, publish_small
 
@@ -133,3 +135,26 @@ def test_a_stream_that_does_not_fit_is_refused(
 
 def test_without_a_bundle_there_is_no_stream(empty: AppClient) -> None:
     assert_problem(empty.get("/events"), 503)
+
+
+def test_a_stream_ends_by_itself_before_the_deadline(settings: Settings) -> None:
+    publish_small(settings.models_dir, "v1")
+    with running_app(settings.model_copy(update={"timeout_seconds": 1.0})) as client:
+        response = client.get("/events")
+        assert client.runtime.events.feed.subscribers == 0
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert response.headers["cache-control"] == "no-store"
+    first, *told = response.text.split("\n\n")
+    assert first == "retry: 1000"
+    assert [block.split("\n")[0] for block in told if block] == ["event: bundle", "event: drift"]
+    assert json.loads(told[0].split("data: ")[1])["bundle_version"] == "v1"
+
+
+def test_beyond_the_most_streams_the_next_is_told_to_come_later(client: AppClient) -> None:
+    with ExitStack() as stack:
+        for _ in range(client.runtime.settings.event_streams):
+            stack.enter_context(client.runtime.events.feed.subscribed(None))
+        response = client.get("/events")
+    assert_problem(response, 503)
+    assert response.headers["retry-after"] == "10"
