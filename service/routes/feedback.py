@@ -11,7 +11,6 @@ from service.access import Principal, Scope, principal_of, require_scope
 from service.body import media_type, read_body, refuse_media_type
 from service.feedback_request import FeedbackItem, parse_feedback, parse_idempotency_key
 from service.json_response import json_response
-from service.metrics import Metrics
 from service.problem import quoted, refusal
 from service.runtime import Runtime, runtime_of
 from service.schemas import FeedbackAnswer, FeedbackReceipt, FeedbackState
@@ -36,7 +35,7 @@ async def post_feedback(request: Request) -> Response:
         records = await runtime.store.run(
             lambda store: store.add(entries, idempotency_key=key, body_sha256=digest)
         )
-    _count(runtime.metrics, records)
+    _count(runtime, records)
     return json_response(_answer(records), 202)
 
 
@@ -102,6 +101,9 @@ def _state(record: FeedbackRecord) -> FeedbackState:
     )
 
 
-def _count(metrics: Metrics, records: Sequence[FeedbackRecord]) -> None:
+def _count(runtime: Runtime, records: Sequence[FeedbackRecord]) -> None:
+    known = runtime.bundles.labels()
     for record in records:
-        metrics.feedback.labels("prediction_id" if record.prediction_id else "input").inc()
+        source = "prediction_id" if record.prediction_id else "input"
+        novelty = "known" if record.label in known else "new"
+        runtime.metrics.feedback.labels(source, novelty).inc()
