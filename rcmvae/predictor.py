@@ -17,6 +17,7 @@ from rcmvae.prediction import PredictionBatch
 from rcmvae.sampled import Sampler, Sampling
 from rcmvae.scaling import read_scaling
 from rcmvae.scores_graph import Placement, read_placement, read_prior
+from rcmvae.session_run import run_of
 from rcmvae.uncertainty import Uncertainty
 
 _LATENTS = ("mu", "logvar")
@@ -48,7 +49,7 @@ class Predictor:
         self.calibration = calibration
         self.decoder = decoder
         self.placement = placement
-        self._session = session
+        self._run = run_of(session)
         # A session may return more than a request pays for: what is not asked for is not copied.
         offered = {output.name for output in session.get_outputs()}
         self._outputs = (*SERVED_OUTPUTS, *({SIGMA} & offered))
@@ -155,11 +156,6 @@ class Predictor:
             decoded.values.reshape(shape),
             None if decoded.sigma is None else decoded.sigma.reshape(shape),
         )
-
-    def _run(
-        self, outputs: tuple[str, ...], x: NDArray[np.float32]
-    ) -> dict[str, NDArray[np.float32]]:
-        return dict(zip(outputs, self._session.run(outputs, {"x": x}), strict=True))
 
     def _warm_up(self) -> None:
         """Run two sizes, so that no request pays for an allocation, and check what comes back."""

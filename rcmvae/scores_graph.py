@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
 from rcmvae.bundle.manifest import SCORES
+from rcmvae.distances import DISTANCE_NAMES, distances_of
 from rcmvae.errors import BundleDamaged
 from rcmvae.graph_text import with_constants
 from rcmvae.ood import (
@@ -25,7 +26,6 @@ from rcmvae.ood import (
     LatentPrior,
 )
 from rcmvae.scaling import CENTRE, HIGHEST, LOWEST, WIDTH, Scaling
-from rcmvae.square_form import square_form
 
 Likelihood = Literal["bernoulli", "gaussian"]
 
@@ -143,7 +143,7 @@ scores (float[N, {shape}] x, float[N, {channels}] logits, float[N, {channels}] r
 
     features_along = MatMul (features, features_axes)
     texture_along = MatMul (texture_maps, texture_axes)
-    place = Concat <axis = 1> (z_unit, features, features_along, texture_maps, texture_along)
+    place = Concat <axis = 1> ({place})
     channel_place = Gather <axis = 0> (channel_places, channel)
     between = Sub (place, channel_place)
     squares = Mul (between, between)
@@ -174,14 +174,11 @@ scores (float[N, {shape}] x, float[N, {channels}] logits, float[N, {channels}] r
 }}
 """
 
-_DISTANCES = ("kl", "mahalanobis", "texture")
-"""Columns of ``distances``."""
-
 _LOGGED = (
     "reconstruction_error",
     "relative_reconstruction_error",
     "intensity",
-    *_DISTANCES,
+    *DISTANCE_NAMES,
 )
 """Columns of ``logged``."""
 
@@ -268,6 +265,7 @@ def scores_graph(
     factors = 1 if size % 4 else 4
     sides = ", ".join(str(side) for side in shape)
     gaussian = likelihood == "gaussian"
+    distances = distances_of(latent_dim, features, texture)
     product = _NO_PRODUCT if factors == 1 else _PRODUCT_OF_FOUR
     text = _SCORES_TEXT.format(
         shape=sides,
@@ -275,6 +273,7 @@ def scores_graph(
         scaled_x=_AS_IT_IS if scaling is None else _SCALED.format(),
         error=_GAUSSIAN_ERROR if gaussian else _BERNOULLI_ERROR.format(product=product),
         prior=_STANDARD_PRIOR if standard else _OWN_PRIOR,
+        place=", ".join(distances.place),
         smallest_sigma=SMALLEST_SIGMA,
         channels=channels,
         latent=latent_dim,
@@ -284,7 +283,7 @@ def scores_graph(
         log_floor=LOG_FLOOR,
     )
     constants = {
-        **_distance_constants(latent_dim, features, texture),
+        **distances.constants,
         **_fused_constants(fused),
         **_score_constants(),
         _ANCHOR: placement.anchor,
@@ -301,31 +300,6 @@ def scores_graph(
     if scaling is not None:
         constants |= {CENTRE: scaling.centre, WIDTH: scaling.width}
     return with_constants(text, constants)
-
-
-def _distance_constants(
-    latent_dim: int, features: FeatureDensity, texture: FeatureDensity
-) -> dict[str, NDArray[np.floating]]:
-    """Where channels lie, and the weights of squares and variances in KL and distances.
-
-    KL = (|z|^2 + sum_i exp u_i - u_i - 1) / 2, in the prior's coordinates, where every channel
-    lies at zero; the other distances are those of `rcmvae.square_form`.
-    """
-    forms = [square_form(density) for density in (features, texture)]
-    of_kl, *of_forms = np.eye(len(_DISTANCES))
-    places = [np.zeros((len(features.means), latent_dim))]
-    squares = [np.outer(np.full(latent_dim, 0.5), of_kl)]
-    for density, form, column in zip((features, texture), forms, of_forms, strict=True):
-        places += [density.means, density.means @ form.axes]
-        squares += [np.outer(form.of_values, column), np.outer(form.of_axes, column)]
-    return {
-        "features_axes": forms[0].axes,
-        "texture_axes": forms[1].axes,
-        "channel_places": np.column_stack(places),
-        "square_weights": np.vstack(squares),
-        "variance_weights": np.outer(np.repeat([0.5, -0.5], latent_dim), of_kl),
-        "variance_start": -0.5 * latent_dim * of_kl,
-    }
 
 
 def _fused_constants(fused: FusedDensity) -> dict[str, NDArray[np.floating]]:

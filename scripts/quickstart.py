@@ -1,7 +1,8 @@
 """The main job end to end on real data: train, export, serve, predict, correct, retrain.
 
 scikit-learn's digits with 100 labels, none of them for the nine. The service has to say that it
-does not know the nine, learn it from ten corrections, and go on knowing the other digits.
+does not know the nine, learn it from a few corrections, and go on knowing the other digits. A
+person does the correcting, on the page; with --once this program does, with ten of them.
 """
 
 import argparse
@@ -70,6 +71,11 @@ class Workspace:
     def log(self) -> Path:
         """What the service writes."""
         return self.folder / "service.log"
+
+    @property
+    def watcher_log(self) -> Path:
+        """What the watcher writes."""
+        return self.folder / "watcher.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,7 @@ def _run(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) ->
     _require_free(options.port)
     dataset = load_dataset(DataConfig(labels=LABELS, unlabelled_classes=(NEW_LABEL,)), seed=0)
     _train(workspace, clock)
+    _watch(workspace, options, stack)
     client = _serve(workspace, options.port, stack)
     clock.say(f"serving {_bundle(client).bundle_version} at {client.base_url}")
 
@@ -153,20 +160,23 @@ def _run(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) ->
     if NEW_LABEL in _bundle(client).labels:
         print(f"\n{NEW_LABEL} was learned in an earlier run; --fresh starts from nothing.")
         _print_table([("now", before)])
-    else:
+    elif options.once:
         after = _teach(client, workspace, dataset, groups, clock)
         _print_table([("before", before), ("after", after)])
+    else:
+        _print_table([("now", before)])
     if not options.once:
         _keep_serving(client, workspace)
 
 
 def _keep_serving(client: httpx.Client, workspace: Workspace) -> None:
-    """Serve until Ctrl-C, and say how to go on learning."""
-    print(f"Serving at {client.base_url} until Ctrl-C (log: {_shown(workspace.log)}).")
-    print("To learn from what is posted to /feedback, in another terminal:")
-    print(f"  export RCMVAE_MODELS_DIR={_shown(workspace.models)}")
-    print(f"  export RCMVAE_STORE_URL=sqlite:///{_shown(workspace.folder)}/feedback.db")
-    print("  .venv/bin/python -m training retrain", flush=True)
+    """Serve until Ctrl-C, and say where to look."""
+    log = _shown(workspace.log)
+    print(f"Open {client.base_url} and press Ctrl-C here to stop (log: {log}).", flush=True)
+    if NEW_LABEL not in _bundle(client).labels:
+        print(
+            f"One digit has no name there. Select it, call it {NEW_LABEL}, press Learn.", flush=True
+        )
     try:
         signal.pause()
     except KeyboardInterrupt:
@@ -204,6 +214,19 @@ def _training(command: str, *flags: str, show: bool = False) -> None:
         raise StepFailed(f"{command} exited with {done.returncode}\n{done.stdout}{done.stderr}")
 
 
+def _watch(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) -> None:
+    """Start the watcher, which retrains by itself; it is ready before the service is.
+
+    A person shall see what the page's button does: so it waits for that, or for an hour.
+    """
+    places = ("--models", str(workspace.models), "--store", workspace.store_url)
+    quiet = () if options.once else ("--quiet", "3600")
+    line = [sys.executable, "-m", "training", "retrain", "--watch", *places, *quiet]
+    with workspace.watcher_log.open("ab") as log:
+        process = subprocess.Popen(line, cwd=ROOT, stdout=log, stderr=log)
+    stack.callback(_stop, process)
+
+
 def _serve(workspace: Workspace, port: int, stack: ExitStack) -> httpx.Client:
     """Start the service and wait until it is ready."""
     environment = {
@@ -212,7 +235,6 @@ def _serve(workspace: Workspace, port: int, stack: ExitStack) -> httpx.Client:
         "BENTOML_DO_NOT_TRACK": "True",
         "RCMVAE_MODELS_DIR": str(workspace.models),
         "RCMVAE_STORE_URL": workspace.store_url,
-        "RCMVAE_POLL_SECONDS": "0.5",
     }
     line = [sys.executable, "-m", "bentoml", "serve", "service.app:RcmVae", "--port", str(port)]
     with workspace.log.open("ab") as log:
@@ -312,21 +334,23 @@ def _bundle(client: httpx.Client) -> BundleAnswer:
 def _teach(
     client: httpx.Client, workspace: Workspace, dataset: Dataset, groups: list[Group], clock: Clock
 ) -> list[Answers]:
-    """Correct ten predictions, retrain, wait for the swap, and ask again."""
+    """Correct ten predictions, wait until the watcher has retrained, and ask again."""
     old = _bundle(client).bundle_version
     examples = _ask(client, Group("examples", _examples(dataset), None))
     items = [{"prediction_id": name, "label": NEW_LABEL} for name in examples.ids]
     receipts = _answer(FeedbackAnswer, client.post("/feedback", json={"items": items}))
     clock.say(f"posted {len(items)} corrections: these are {NEW_LABEL}")
-    _training("retrain", "--models", str(workspace.models), "--store", workspace.store_url)
-    clock.say("retrained: counted the corrections into the label map, no gradient step")
-    _wait(lambda: _bundle(client).bundle_version != old, "the service swaps to the new bundle")
-    clock.say(f"the running service swapped to {_bundle(client).bundle_version}")
-    for receipt in receipts.items:
-        state = _answer(FeedbackState, client.get(f"/feedback/{receipt.feedback_id}"))
-        if state.status != FeedbackStatus.APPLIED:
-            raise StepFailed(f"feedback {state.feedback_id}: expected applied, got {state.status}")
+    _wait(lambda: _bundle(client).bundle_version != old, f"a new bundle ({workspace.watcher_log})")
+    clock.say(f"counted them, no gradient step, and swapped to {_bundle(client).bundle_version}")
+    ids = [receipt.feedback_id for receipt in receipts.items]
+    # The pointer moves before the store says so.
+    _wait(lambda: all(_is_applied(client, name) for name in ids), "the corrections are applied")
     return [_ask(client, group) for group in groups]
+
+
+def _is_applied(client: httpx.Client, feedback_id: str) -> bool:
+    state = _answer(FeedbackState, client.get(f"/feedback/{feedback_id}"))
+    return state.status == FeedbackStatus.APPLIED
 
 
 def _examples(dataset: Dataset) -> NDArray[np.float32]:

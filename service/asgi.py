@@ -17,6 +17,7 @@ from service.routes.bundle import get_bundle, get_labels
 from service.routes.candidates import get_candidates
 from service.routes.channels import get_channel_image, get_channels
 from service.routes.drift import get_drift
+from service.routes.events import get_events
 from service.routes.feedback import get_feedback, post_feedback
 from service.routes.health import livez, metrics, readyz
 from service.routes.latent_map import get_latent_map
@@ -24,7 +25,9 @@ from service.routes.page import page, page_asset
 from service.routes.pages import docs, docs_script, openapi, swagger_script, swagger_style
 from service.routes.predict import predict
 from service.routes.reconstruct import reconstruct
+from service.routes.retrain import get_retrain, post_retrain
 from service.routes.thumbnails import get_sprite, get_thumbnail
+from service.routes.versions import get_versions
 from service.runtime import running
 from service.settings import Settings
 
@@ -44,6 +47,10 @@ ROUTES: tuple[ScopedRoute, ...] = (
         "/channels/{channel}/image", get_channel_image, methods=["GET"], needs=Scope.PREDICT
     ),
     ScopedRoute("/reconstruct", reconstruct, methods=["POST"], needs=Scope.PREDICT),
+    ScopedRoute("/retrain", get_retrain, methods=["GET"], needs=Access.ANY_KEY),
+    ScopedRoute("/retrain", post_retrain, methods=["POST"], needs=Scope.ADMIN),
+    ScopedRoute("/versions", get_versions, methods=["GET"], needs=Access.ANY_KEY),
+    ScopedRoute("/events", get_events, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/drift", get_drift, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/livez", livez, methods=["GET"], needs=Access.OPEN),
     ScopedRoute("/readyz", readyz, methods=["GET"], needs=Access.OPEN),

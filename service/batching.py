@@ -33,8 +33,8 @@ class Limits:
 
     Attributes:
         inline_rows: requests and batches of at most so many rows run on the event loop.
-        batch_rows: so many rows of larger requests run at once in the thread; a request that has
-            more by itself runs alone.
+        batch_rows: so many rows of larger requests are taken at once for the thread; a request that
+            has more by itself is taken alone.
         queue_rows: so many rows may wait; a request is always taken where none wait.
     """
 

@@ -29,12 +29,12 @@ def prepare(settings: Settings, address: str) -> None:
     Raises:
         KeysRequired: others could reach the address, and nothing says who may come in.
         KeyFileError: the keys cannot be read.
-        ProviderUnavailable: CUDA is required, and this machine has none.
+        ProviderUnavailable: one that is wanted or required does not come up on this machine.
     """
     form_logs(settings.log_form)
     _require_keys(settings, address)
-    if settings.require_cuda:
-        machine_providers(require_cuda=True)
+    if settings.require_cuda or settings.wanted_providers:
+        machine_providers(wanted=settings.wanted_providers, require_cuda=settings.require_cuda)
     announce_server()
     if settings.metrics_dir is None:
         directory = tempfile.mkdtemp(prefix="rcmvae-metrics-")

@@ -15,21 +15,33 @@ from service.json_body import kind_of, parse_object, require_list, require_objec
 from service.problem import quoted
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
-_SUBJECTS = frozenset({"prediction_id", "input"})
+_SUBJECTS = frozenset({"prediction_id", "reference_id", "input"})
+_IDS = {
+    "prediction_id": (re.compile(r"[0-9A-Za-z_-]{1,64}"), "an id that /predict returned"),
+    "reference_id": (re.compile(r"r-[0-9]{1,18}"), "r-<number>, as /latent-map has it"),
+}
 _ITEM_MEMBERS = _SUBJECTS | {"label"}
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceId:
+    """The id of a reference point of the bundle, as GET /latent-map has it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackItem:
-    """One label, for a captured prediction or for an input that came along; never both.
+    """One label, for a captured prediction, a reference point or an input that came along.
 
     Attributes:
         label: the right label, NFC.
-        subject: id of a captured prediction, or float32 of the signature's shape.
+        subject: id of a captured prediction, of a reference point, or float32 of the signature's
+            shape.
     """
 
     label: str
-    subject: str | NDArray[np.float32]
+    subject: str | ReferenceId | NDArray[np.float32]
 
 
 def parse_feedback(
@@ -73,19 +85,21 @@ def _item(entry: object, signature: InputSignature, field: str) -> FeedbackItem:
     if "label" not in members:
         raise InvalidInput(f"{field}.label", LABEL_FORM, "nothing")
     label = parse_label(members["label"], f"{field}.label")
-    subjects = {name for name in _SUBJECTS if members.get(name) is not None}
+    subjects = [name for name in sorted(_SUBJECTS) if members.get(name) is not None]
     if len(subjects) != 1:
-        actual = "both" if subjects else "neither"
-        raise InvalidInput(field, "exactly one of prediction_id and input", actual)
-    if "input" in subjects:
+        expected = "exactly one of prediction_id, reference_id and input"
+        raise InvalidInput(field, expected, " and ".join(subjects) or "none")
+    if subjects == ["input"]:
         row = row_from_nested(members["input"], signature, field=f"{field}.input")
         return FeedbackItem(label, row)
-    return FeedbackItem(label, _prediction_id(members, field))
+    name = _id(members, subjects[0], field)
+    return FeedbackItem(label, ReferenceId(name) if subjects == ["reference_id"] else name)
 
 
-def _prediction_id(members: Mapping[str, object], field: str) -> str:
-    value = members["prediction_id"]
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9A-Za-z_-]{1,64}", value):
+def _id(members: Mapping[str, object], name: str, field: str) -> str:
+    pattern, expected = _IDS[name]
+    value = members[name]
+    if not isinstance(value, str) or not pattern.fullmatch(value):
         actual = quoted(value) if isinstance(value, str) else kind_of(value)
-        raise InvalidInput(f"{field}.prediction_id", "an id that /predict returned", actual)
+        raise InvalidInput(f"{field}.{name}", expected, actual)
     return value

@@ -108,6 +108,11 @@ class Metrics:
             ["question"],
             registry=registry,
         )
+        self.events_lost = Counter(
+            "rcmvae_events_lost",
+            "Events that a reader of GET /events was too slow for.",
+            registry=registry,
+        )
         self._start_at_zero()
 
     def exposition(self, backlog: Backlog | None = None) -> bytes:

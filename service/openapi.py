@@ -15,9 +15,11 @@ from service.include import JsonFormat, Part
 from service.oip.operations import OIP_OPERATIONS
 from service.operation import BODY_ERRORS, Json, Operation
 from service.points import Source
+from service.retrain_operations import RETRAIN_OPERATIONS
 from service.routes.channels import KINDS
+from service.routes.events import EVENT_STREAM
 from service.routes.thumbnails import MOST_IDS
-from service.sampling_request import COVERAGES, MOST_DRAWS, SAMPLED_CHANNELS
+from service.sampling_request import COVERAGES, MOST_DRAWS, MOST_SEED, SAMPLED_CHANNELS
 from service.version import VERSION
 from service.wire.media_types import ARROW, JSON, PNG, READ
 
@@ -65,7 +67,11 @@ _PREDICT_PARAMETERS = (
         "Draws of the sampled uncertainty; not with JSON.",
     ),
     _query("format", {"enum": list(JsonFormat)}, "Layout of an answer in JSON; not with JSON."),
-    _query("seed", {"type": "integer", "minimum": 0}, "Of the draws; not with JSON."),
+    _query(
+        "seed",
+        {"type": "integer", "minimum": 0, "maximum": MOST_SEED},
+        "Of the draws; not with JSON.",
+    ),
     _query("sample_channel", {"enum": list(SAMPLED_CHANNELS)}, "Of the draws; not with JSON."),
 )
 _CANDIDATE_PARAMETERS = (
@@ -89,6 +95,12 @@ _CHANNEL_IMAGE_PARAMETERS = (
 _RECONSTRUCT_CHANNELS = _query(
     "channels", {"type": "integer", "minimum": 1, "default": 1}, "How many of each input's best."
 )
+_LAST_EVENT_PARAMETER: Json = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    "description": "The id of the last event that came; browsers send it by themselves.",
+}
 _KEY_PARAMETER: Json = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -102,6 +114,7 @@ _ID_PARAMETER: Json = {
     "schema": {"type": "string"},
 }
 OPERATIONS = (
+    *RETRAIN_OPERATIONS,
     *OIP_OPERATIONS,
     Operation(
         "/predict",
@@ -202,6 +215,15 @@ OPERATIONS = (
         parameters=(_RECONSTRUCT_CHANNELS, *_PREDICT_PARAMETERS),
     ),
     Operation(
+        "/events",
+        "get",
+        "Predictions, bundles, retrain jobs and drift as they come: server-sent events.",
+        200,
+        EVENT_STREAM,
+        errors=(422, 503),
+        parameters=(_LAST_EVENT_PARAMETER,),
+    ),
+    Operation(
         "/drift", "get", "Whether the traffic drifts.", 200, schemas.DriftAnswer, errors=(503,)
     ),
     Operation("/livez", "get", "The process lives.", 200, schemas.HealthAnswer),
@@ -218,9 +240,9 @@ def openapi_json() -> bytes:
 
 def document() -> Json:
     """The document."""
-    paths: dict[str, JsonValue] = {}
+    paths: dict[str, Json] = {}
     for operation in OPERATIONS:
-        paths[operation.path] = {operation.method: _described(operation)}
+        paths.setdefault(operation.path, {})[operation.method] = _described(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -229,7 +251,7 @@ def document() -> Json:
             "description": "Says what an input is, how sure it is, and whether it belongs.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": paths,
+        "paths": dict(paths),
         "components": {"schemas": _schemas()},
     }
 

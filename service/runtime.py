@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from rcmvae.provider import CPU, machine_providers
+from rcmvae.provider import is_accelerated, machine_providers
 from service.access.admission import Admission
 from service.access.keyring import Keyring
 from service.access.quota import parse_quota
@@ -24,6 +24,9 @@ from service.backlog import BacklogReader
 from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
 from service.drift import DriftWatch
+from service.drift_answer import drift_answer
+from service.event_feed import EventFeed
+from service.event_source import LOOK_SECONDS, EventSource
 from service.hotswap import BundleWatcher
 from service.inference import Inference
 from service.live_points import LivePoints
@@ -60,6 +63,7 @@ class Runtime:
         captures: inputs of recent predictions.
         drift: whether the traffic is still like the calibration sample.
         live_points: captures and labels in the page's picture.
+        events: what GET /events tells.
         large_work: one thread for bodies and batches that would block the event loop.
         batcher: runs the questions of all connections together.
         admission: who may come in, and how often.
@@ -73,6 +77,7 @@ class Runtime:
     captures: CaptureBuffer
     drift: DriftWatch
     live_points: LivePoints
+    events: EventSource
     large_work: ThreadPoolExecutor
     batcher: MicroBatcher
     admission: Admission
@@ -120,6 +125,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
                 (runtime.bundles.refresh_in_thread, settings.poll_seconds),
                 (runtime.captures.flush, settings.capture_flush_seconds),
                 (runtime.fold_drift, _DRIFT_SECONDS),
+                (runtime.events.look_for_readers, LOOK_SECONDS),
                 (runtime.refresh_keys, _KEYS_SECONDS),
                 (ParentWatch().check, _PARENT_SECONDS),
             )
@@ -141,7 +147,9 @@ def _calm_garbage_collector() -> None:
 
 def _build(settings: Settings, own: Path) -> Runtime:
     metrics = _metrics(settings, own)
-    providers = machine_providers(require_cuda=settings.require_cuda)
+    providers = machine_providers(
+        wanted=settings.wanted_providers, require_cuda=settings.require_cuda
+    )
     _log.info("execution providers: %s", ", ".join(providers))
     opener = partial(open_served, providers=providers, threads=settings.threads)
     bundles = BundleWatcher(settings.models_dir, opener, metrics)
@@ -157,24 +165,35 @@ def _build(settings: Settings, own: Path) -> Runtime:
     drift = DriftWatch(metrics, run_length=settings.drift_run_length, window=settings.drift_window)
     thread = ThreadPoolExecutor(1, thread_name_prefix="large-work")
     limits = Limits(
-        inline_rows=settings.inline_rows if providers[0] == CPU else 0,
+        inline_rows=0 if is_accelerated(providers) else settings.inline_rows,
         batch_rows=settings.batch_rows,
         queue_rows=settings.queue_rows,
     )
-    batcher = MicroBatcher(Inference(metrics.answers, drift), thread, limits, metrics.queue)
+    batcher = MicroBatcher(
+        Inference(metrics.answers, drift, settings.batch_rows), thread, limits, metrics.queue
+    )
     live_points = LivePoints(store, thread, settings.map_points)
-    return Runtime(
-        settings,
-        metrics,
+    events = EventSource(
+        EventFeed(settings.event_streams, metrics.events_lost),
         bundles,
         store,
-        captures,
-        drift,
-        live_points,
         thread,
-        batcher,
-        _admission(settings),
-        BacklogReader(store),
+        alpha=lambda served: settings.alpha or served.predictor.calibration.alpha,
+        drift=partial(drift_answer, settings, metrics, drift),
+    )
+    return Runtime(
+        settings=settings,
+        metrics=metrics,
+        bundles=bundles,
+        store=store,
+        captures=captures,
+        drift=drift,
+        live_points=live_points,
+        events=events,
+        large_work=thread,
+        batcher=batcher,
+        admission=_admission(settings),
+        backlog=BacklogReader(store),
     )
 
 

@@ -12,6 +12,7 @@ _Name = TypeVar("_Name", bound=str)
 
 MOST_DRAWS = 64
 _SEED_BITS = 63
+MOST_SEED = 2**_SEED_BITS - 1
 _DRAWS = f"a whole number from 2 to {MOST_DRAWS}"
 _SEED = f"a whole number from 0 to 2^{_SEED_BITS} - 1"
 SAMPLED_CHANNELS: tuple[SampledChannel, ...] = get_args(SampledChannel)
@@ -55,7 +56,7 @@ def parse_seed(seed: object) -> int:
     Raises:
         InvalidInput: it is no seed.
     """
-    return 0 if seed is None else _whole("seed", seed, 0, 2**_SEED_BITS - 1, _SEED)
+    return 0 if seed is None else _whole("seed", seed, 0, MOST_SEED, _SEED)
 
 
 def parse_coverage(coverage: object) -> Coverage | None:

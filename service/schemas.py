@@ -5,13 +5,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rcmvae.bundle.manifest import InputSignature, Lineage
+from rcmvae.bundle.manifest import InputSignature, Lineage, Method
 from rcmvae.calibration import Coverage
 from rcmvae.candidates import Strategy
 from rcmvae.decision import Decision
+from rcmvae.jobs import JobMethod, JobState
 from rcmvae.sampled import SampledChannel
 from service.include import JsonFormat, Part
-from service.sampling_request import MOST_DRAWS
+from service.sampling_request import MOST_DRAWS, MOST_SEED
 from service.worker_drift import Question
 
 Row = Annotated[
@@ -49,7 +50,9 @@ class PredictBody(_Wire):
     samples: Annotated[int, Field(ge=2, le=MOST_DRAWS)] | None = Field(
         None, description="Draws of the sampled uncertainty; without it there is none."
     )
-    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="Of the draws; 0 if none.")
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] | None = Field(
+        None, description="Of the draws; 0 if none."
+    )
     sample_channel: SampledChannel | None = Field(
         None, description="Draws from the best channel, or from one drawn each time; best if none."
     )
@@ -169,10 +172,11 @@ class PredictColumnsAnswer(_Wire):
 
 
 class FeedbackEntry(_Wire):
-    """One label: with the id of a prediction or with the input, not both."""
+    """One label: with the id of a prediction, of a reference point, or with the input."""
 
     label: Annotated[str, Field(min_length=1, max_length=64)]
     prediction_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = None
+    reference_id: Annotated[str, Field(pattern=r"^r-[0-9]{1,18}$")] | None = None
     input: Row | None = None
 
 
@@ -268,6 +272,47 @@ class CandidatesAnswer(_Wire):
     strategy: Strategy
     pool: Annotated[int, Field(ge=0, description="Inputs without a label that were looked at.")]
     candidates: list[Candidate]
+
+
+class PredictionEvent(_Wire):
+    """An input that somebody sent, to any worker, and what the bundle served now says of it."""
+
+    prediction_id: str
+    created: datetime
+    bundle_version: str = Field(description="That says this; another may have answered.")
+    label: str
+    channel: Annotated[int, Field(ge=0)]
+    position: Annotated[list[float], Field(min_length=2, max_length=2)]
+    decision: Decision
+    p_familiar: Share
+    p_owned: Share
+    total: Nats
+    skipped: Annotated[int, Field(ge=0)] = Field(
+        0, description="Inputs between the event before and this one that no event tells of."
+    )
+
+
+class BundleEvent(_Wire):
+    """The bundle that is served now."""
+
+    bundle_version: str
+    parent_version: str | None
+    method: Method
+    labels: list[str]
+
+
+class RetrainEvent(_Wire):
+    """The newest retrain job."""
+
+    job_id: str
+    method: JobMethod
+    state: JobState
+    requested: datetime
+    started: datetime | None
+    finished: datetime | None
+    progress: Share
+    message: str
+    version: str | None
 
 
 class ChannelState(_Wire):

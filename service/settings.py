@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rcmvae.drift import RUN_LENGTH
+from rcmvae.provider import BY_NAME
 from service.access.quota import parse_quota
 from service.log_form import LogForm
 
@@ -18,6 +19,8 @@ def _is_quota(notation: str) -> str:
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_ONE = f"({'|'.join(BY_NAME)})"
+_PROVIDERS = f"^(auto|{_ONE}(,{_ONE})*)$"
 
 
 class Settings(BaseSettings):
@@ -36,7 +39,7 @@ class Settings(BaseSettings):
         "rcmvae", description="Name of the model in the inference protocol (/v2/models/NAME)."
     )
     poll_seconds: PositiveFloat = Field(
-        2.0, description="How often each worker reads the pointer, in seconds."
+        0.25, description="How often each worker reads the pointer, in seconds."
     )
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="Default false-alarm rate; without it the bundle's own."
@@ -54,10 +57,15 @@ class Settings(BaseSettings):
         "on a GPU all do.",
     )
     batch_rows: PositiveInt = Field(
-        128, description="Up to so many inputs of larger requests run together in the thread."
+        128, description="Most inputs in one run in the thread; larger requests take several."
     )
     queue_rows: PositiveInt = Field(
         8192, description="Inputs and draws that may wait for a run before requests are refused."
+    )
+    providers: Annotated[str, Field(pattern=_PROVIDERS)] = Field(
+        "auto",
+        description="Execution providers in the order of preference, of tensorrt, cuda and cpu "
+        "with commas, each of which must come up; auto is cuda where there is one, else cpu.",
     )
     require_cuda: bool = Field(False, description="Refuse to start without a CUDA provider.")
     threads: PositiveInt = Field(1, description="ONNX Runtime threads of each worker.")
@@ -85,6 +93,9 @@ class Settings(BaseSettings):
     )
     map_points: PositiveInt = Field(
         100_000, description="Most points of each source in one GET /latent-map."
+    )
+    event_streams: PositiveInt = Field(
+        32, description="Most streams of GET /events at once at each worker."
     )
     drift_run_length: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
         RUN_LENGTH,
@@ -118,6 +129,13 @@ class Settings(BaseSettings):
     log_form: LogForm = Field(
         LogForm.AUTO, description="Log lines as json or text; auto is text at a terminal."
     )
+
+    @property
+    def wanted_providers(self) -> tuple[str, ...]:
+        """The providers as ONNX Runtime names them; empty for auto."""
+        if self.providers == "auto":
+            return ()
+        return tuple(BY_NAME[name] for name in dict.fromkeys(self.providers.split(",")))
 
 
 def environment_name(field: str) -> str:

@@ -21,6 +21,7 @@ from rcmvae.graph_text import IR_VERSION, OPSET
 from training.encode import ENCODED, decode_outputs, encode, session_of
 from training.model.likelihood import Decoded, GaussianLikelihood, Likelihood
 from training.model.network import RcmVae
+from training.model.served_norm import with_served_norms
 from training.model.tabulated import tabulated
 
 TRACE_ROWS = 2
@@ -55,7 +56,7 @@ class _Encoding(nn.Module):
 
     def __init__(self, network: RcmVae) -> None:
         super().__init__()
-        self.encoder = network.encoder
+        self.encoder = with_served_norms(network.encoder)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         encoding, texture = self.encoder.encode_with_texture(x)

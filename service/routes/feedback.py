@@ -3,15 +3,23 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rcmvae.feedback import Capture, FeedbackRecord, NewFeedback
 from service.access import Principal, Scope, principal_of, require_scope
 from service.body import media_type, read_body, refuse_media_type
-from service.feedback_request import FeedbackItem, parse_feedback, parse_idempotency_key
+from service.feedback_request import (
+    FeedbackItem,
+    ReferenceId,
+    parse_feedback,
+    parse_idempotency_key,
+)
 from service.json_response import json_response
 from service.problem import quoted, refusal
+from service.reference import ServedReference
 from service.runtime import Runtime, runtime_of
 from service.schemas import FeedbackAnswer, FeedbackReceipt, FeedbackState
 from service.wire.media_types import JSON
@@ -63,25 +71,52 @@ async def _entries(runtime: Runtime, body: bytes, principal: Principal) -> list[
     items = await runtime.read(body, lambda: parse_feedback(body, served.manifest.input, max_rows))
     named = [item.subject for item in items if isinstance(item.subject, str)]
     captures = await runtime.captures.find(named)
-    _require_found(items, captures)
+    referenced = _referenced(items, served.reference)
+    _require_found(items, captures, referenced)
     if not {item.label for item in items} <= set(served.manifest.labels):
         require_scope(principal, Scope.LABELS)
-    return [_new_feedback(item, captures, served.version) for item in items]
+    return [_new_feedback(item, captures, referenced, served.version) for item in items]
 
 
-def _require_found(items: Sequence[FeedbackItem], captures: Mapping[str, Capture]) -> None:
+def _referenced(
+    items: Sequence[FeedbackItem], reference: ServedReference | None
+) -> dict[ReferenceId, NDArray[np.float32]]:
+    """Inputs of the reference points that items name; one that is not there is left out."""
+    named = {item.subject for item in items if isinstance(item.subject, ReferenceId)}
+    found = {each: reference.input(each.name) for each in named} if reference else {}
+    return {each: x for each, x in found.items() if x is not None}
+
+
+def _require_found(
+    items: Sequence[FeedbackItem],
+    captures: Mapping[str, Capture],
+    referenced: Mapping[ReferenceId, NDArray[np.float32]],
+) -> None:
     for i, item in enumerate(items):
         if isinstance(item.subject, str) and item.subject not in captures:
             field = f"items[{i}].prediction_id"
             expected = "an id that /predict returned and that is still kept"
             raise refusal(404, "prediction-not-found", field, expected, quoted(item.subject))
+        if isinstance(item.subject, ReferenceId) and item.subject not in referenced:
+            field, name = f"items[{i}].reference_id", item.subject.name
+            expected = "a reference point of the bundle that is served"
+            raise refusal(404, "point-not-found", field, expected, quoted(name))
 
 
-def _new_feedback(item: FeedbackItem, captures: Mapping[str, Capture], version: str) -> NewFeedback:
-    if isinstance(item.subject, str):
-        seen = captures[item.subject]
-        return NewFeedback(item.label, seen.input, item.subject, seen.bundle_version)
-    return NewFeedback(item.label, item.subject, None, version)
+def _new_feedback(
+    item: FeedbackItem,
+    captures: Mapping[str, Capture],
+    referenced: Mapping[ReferenceId, NDArray[np.float32]],
+    version: str,
+) -> NewFeedback:
+    match item.subject:
+        case str(prediction_id):
+            seen = captures[prediction_id]
+            return NewFeedback(item.label, seen.input, prediction_id, seen.bundle_version)
+        case ReferenceId():
+            return NewFeedback(item.label, referenced[item.subject], None, version)
+        case _:
+            return NewFeedback(item.label, item.subject, None, version)
 
 
 def _answer(records: Sequence[FeedbackRecord]) -> FeedbackAnswer:

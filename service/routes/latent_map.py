@@ -11,7 +11,6 @@ from starlette.responses import Response
 from rcmvae.decision import decide
 from rcmvae.feedback import FeedbackStore, GivenLabel, Span
 from service.answered import default_alpha
-from service.arrow_points import encode_points
 from service.etag import etag_of, not_modified, revalidated
 from service.latent_map_request import LatentMapRequest, parse_latent_map
 from service.live_points import CapturePoints
@@ -63,6 +62,7 @@ def _stored(store: FeedbackStore, most: int) -> Stored:
 
 def _encoded(served: Served, parts: Sequence[Points], alpha: float) -> bytes:
     # Imported here: a worker that never meets Arrow does without its 27 MB.
+    from service.arrow_points import encode_points  # noqa: PLC0415
 
     points = Points.concatenate(parts)
     decisions = decide(points.scores["p_familiar"], points.scores["p_owned"], alpha)

@@ -22,6 +22,7 @@ from tests.rcmvae.random_maps import label_maps, random_map
 from tests.rcmvae.served_run import run_graph
 
 HALF = 0.5
+A_VISIT = HALF / (1.0 - SURVIVAL)
 
 
 def random_affinity(seed: int, channels: int) -> NDArray[np.float64]:
@@ -46,7 +47,7 @@ def test_ownership_is_the_sum_over_all_walks(label_map: LabelMap, seed: int) -> 
     evidence = label_map.evidence
     affinity = random_affinity(seed, len(evidence))
     step = affinity / affinity.sum(axis=1, keepdims=True)
-    stop = evidence / (evidence + HALF)
+    stop = evidence / (evidence + A_VISIT)
     alive, expected = np.eye(len(evidence)), np.zeros(len(evidence))
     for _ in range(400):
         expected += alive @ stop
@@ -64,7 +65,7 @@ def test_ownership_is_the_share_of_simulated_walks_that_stop() -> None:
     for _ in range(walks):
         channel = 1
         while True:
-            if rng.random() < evidence[channel] / (evidence[channel] + HALF):
+            if rng.random() < evidence[channel] / (evidence[channel] + A_VISIT):
                 stopped += 1
                 break
             if rng.random() > SURVIVAL:
@@ -107,9 +108,13 @@ def test_the_order_of_channels_has_no_say(seed: int) -> None:
     assert_allclose(shuffled, channel_ownership(affinity, evidence, HALF)[order], atol=1e-12)
 
 
-def test_a_channel_that_nothing_uses_has_only_its_own_evidence() -> None:
-    affinity = np.diag([1.0, 0.0])
-    assert_allclose(channel_ownership(affinity, np.array([0.5, 0.5]), HALF)[1], 0.5)
+@given(st.floats(0.0, 100.0), st.floats(0.01, 10.0), st.sampled_from([0.0, 1.0, 7.0]))
+def test_a_channel_by_itself_has_its_own_evidence_however_long_the_walk_stays(
+    evidence: float, half: float, affinity: float
+) -> None:
+    """Also one that nothing uses, at an affinity of zero."""
+    owned = channel_ownership(np.array([[affinity]]), np.array([evidence]), half)
+    assert_allclose(owned, evidence / (evidence + half), atol=1e-9)
 
 
 @settings(max_examples=15)

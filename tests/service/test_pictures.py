@@ -186,3 +186,31 @@ def test_a_reconstruction_that_does_not_fit_is_refused(
     shared_client: AppClient, query: str, inputs: object, field: str
 ) -> None:
     assert_problem(shared_client.post(f"/reconstruct{query}", json={"inputs": inputs}), 422, field)
+
+
+def test_a_reference_point_is_labelled_by_its_id(client: AppClient) -> None:
+    items = [{"reference_id": "r-11", "label": "cross"}, {"reference_id": "r-3", "label": "circle"}]
+    response = client.post("/feedback", json={"items": items})
+    assert response.status_code == 202
+    store = client.runtime.store.store()
+    for posted, expected in zip(response.json()["items"], (UNLABELLED, CIRCLE), strict=True):
+        record = store.get(posted["feedback_id"])
+        assert record.input.reshape(-1).tolist() == expected
+        assert (record.prediction_id, record.bundle_version) == (None, "v1")
+
+
+@pytest.mark.parametrize(
+    ("item", "status", "field"),
+    [
+        ({"reference_id": "r-4"}, 404, "items[0].reference_id"),
+        ({"reference_id": "r-x"}, 422, "items[0].reference_id"),
+        ({"reference_id": 11}, 422, "items[0].reference_id"),
+        ({"reference_id": "r-11", "prediction_id": "a-0"}, 422, "items[0]"),
+        ({"reference_id": None}, 422, "items[0]"),
+    ],
+)
+def test_a_reference_id_that_does_not_fit_is_refused(
+    client: AppClient, item: dict[str, object], status: int, field: str
+) -> None:
+    response = client.post("/feedback", json={"items": [item | {"label": "cross"}]})
+    assert_problem(response, status, field)

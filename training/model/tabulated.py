@@ -6,40 +6,24 @@ no product for every input.
 
 import copy
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rcmvae.graph_text import OPSET
 from training.model.conditioning import ConcatBlock, ConcatLayer, FilmBlock, FilmLayer
 from training.model.decoder import ConvDecoder, MlpDecoder
 
 
 class TabulatedLayer(nn.Module):
-    """A ``FilmLayer`` by channel; to be exported only.
-
-    ONNX lets scale and shift of a layer normalisation differ by row, which torch does not: one
-    operator where there would be three.
-    """
+    """A ``FilmLayer`` by channel."""
 
     def __init__(self, layer: FilmLayer, embedding: Tensor) -> None:
         super().__init__()
-        self.dense = layer.dense
-        self.epsilon = layer.norm.eps
+        self.dense, self.norm = layer.dense, layer.norm
         self.scale, self.shift = _rows(layer.film, embedding)
 
     def forward(self, h: Tensor, channel: Tensor) -> Tensor:
         """Map h (B, inputs) under channels (B,) to (B, outputs)."""
-        raw = self.dense(h)
-        normal = torch.onnx.ops.symbolic(
-            "LayerNormalization",
-            (raw, self.scale(channel), self.shift(channel)),
-            {"axis": -1, "epsilon": self.epsilon},
-            dtype=raw.dtype,
-            shape=raw.shape,
-            version=OPSET,
-        )
-        return F.silu(normal)
+        return F.silu(self.scale(channel) * self.norm(self.dense(h)) + self.shift(channel))
 
 
 class TabulatedBlock(nn.Module):

@@ -15,6 +15,12 @@ describe("server-sent events", () => {
     expect(pieces.flatMap((piece) => parser.push(piece))).toEqual(EXPECTED);
   });
 
+  it("say what was seen last", () => {
+    const parser = new EventParser();
+    parser.push(STREAM);
+    expect(parser.lastId).toBe("4");
+  });
+
   it("may end their lines with CR LF", () => {
     const parser = new EventParser();
     expect([...STREAM.replaceAll("\n", "\r\n")].flatMap((one) => parser.push(one))).toEqual(EXPECTED);

@@ -11,6 +11,8 @@ export class EventParser {
   private rest = "";
   private name = "";
   private lines: string[] = [];
+  /** Of the newest event that had one; what a reader that comes back has seen. */
+  lastId = "";
 
   push(text: string): ServerEvent[] {
     const found: ServerEvent[] = [];
@@ -29,12 +31,13 @@ export class EventParser {
       const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
       if (field === "event") this.name = value;
       if (field === "data") this.lines.push(value);
+      if (field === "id") this.lastId = value;
     }
     return found;
   }
 }
 
-/** Follows `/events` until `signal` aborts; comes back after a cut with a growing pause.
+/** Follows `/events` until `signal` aborts; comes back when the stream ends, with a growing pause after a fault.
  *
  * Read with fetch: an EventSource cannot send the header that carries the key.
  */
@@ -43,13 +46,16 @@ export async function follow(
   onState: (connected: boolean) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  let pause = 500;
+  let pause = SOON;
+  let lastId = "";
   while (!signal.aborted) {
+    const headers = { Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) };
+    const parser = new EventParser();
+    parser.lastId = lastId;
     try {
-      const response = await request("events", { signal, headers: { Accept: "text/event-stream" } });
+      const response = await request("events", { signal, headers });
       onState(true);
-      pause = 500;
-      const parser = new EventParser();
+      pause = SOON;
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
         const { done, value } = await reader.read();
@@ -58,9 +64,12 @@ export async function follow(
       }
     } catch {
       if (signal.aborted) return;
+      onState(false);
+      pause = Math.min(pause * 2, 15_000);
     }
-    onState(false);
+    lastId = parser.lastId;
     await new Promise((resolve) => setTimeout(resolve, pause));
-    pause = Math.min(pause * 2, 15_000);
   }
 }
+
+const SOON = 1000;

@@ -14,9 +14,9 @@ export const CATEGORY_COLUMNS = [
 ] as const;
 export type CategoryColumn = (typeof CATEGORY_COLUMNS)[number];
 
-/** In the column `answer`, in place of a label where the service gives none. */
-export const UNNAMED = "nobody has named";
-export const STRANGE = "unlike anything seen";
+/** In the column `answer`, in place of a label where the decision is not `known`. */
+export const UNNAMED = "unknown class";
+export const STRANGE = "out of distribution";
 
 /** The map's points, a typed array for each column. */
 export interface Points {

@@ -72,7 +72,7 @@ function raisedOf(look: Look, radius: number): Raised | null {
     const dimmed = selection.count > 0 && !selection.mask[row];
     raised.fill.set([...fill, dimmed ? 150 : 255], 4 * i);
     raised.line.set([...line, dimmed ? 120 : 255], 4 * i);
-    raised.radii[i] = radius * (unnamed ? 1.45 : 1.25) + 0.6;
+    raised.radii[i] = Math.max(unnamed ? 3 : 2.6, radius * (unnamed ? 1.45 : 1.25) + 0.6);
   });
   return raised;
 }

@@ -195,6 +195,8 @@ export function Map() {
       aria-roledescription="map of inputs"
       aria-label={`Map of ${points.value?.count ?? 0} inputs. Arrow keys move, plus and minus zoom, Home shows all.`}
       tabIndex={0}
+      data-points={points.value?.count}
+      data-camera={camera.value ? [...camera.value.centre, camera.value.zoom].join(" ") : undefined}
       onPointerDown={onPointerDown}
       onPointerMove={onPointerMove}
       onPointerUp={onPointerUp}

@@ -1,6 +1,6 @@
 import { Deck, type Layer, OrthographicView } from "@deck.gl/core";
-import { ScatterplotLayer } from "@deck.gl/layers";
 import type { Camera } from "../data/camera";
+import { Discs } from "./discs";
 
 /** Points as the graphics card takes them. */
 export interface Drawing {
@@ -30,6 +30,8 @@ export class Scene {
   constructor(canvas: HTMLCanvasElement, onFrame: () => void) {
     this.deck = new Deck({
       canvas,
+      // The discs' edges are smoothed by their shader; four samples a pixel would only cost.
+      deviceProps: { type: "webgl", webgl: { antialias: false } },
       width: "100%",
       height: "100%",
       views: new OrthographicView({ id: "map", flipY: false }),
@@ -63,18 +65,19 @@ function viewStateOf(camera: Camera): { target: [number, number, number]; zoom: 
 }
 
 function layersOf(drawing: Drawing): Layer[] {
-  const base = new ScatterplotLayer({
+  const base = new Discs({
     id: "points",
     data: {
       length: drawing.positions.length / 2,
       attributes: {
         getPosition: { value: drawing.positions, size: 2 },
-        getFillColor: { value: drawing.fill, size: 4, normalized: true },
+        getFill: { value: drawing.fill, size: 4, normalized: true },
+        getRing: { value: drawing.fill, size: 4, normalized: true },
+        getScale: { value: ones(drawing.positions.length / 2), size: 1 },
       },
     },
-    radiusUnits: "pixels",
-    getRadius: drawing.radius,
-    updateTriggers: { getRadius: drawing.radius },
+    radius: drawing.radius,
+    ring: 0,
   });
   return drawing.raised ? [base, raisedLayer(drawing.positions, drawing.raised)] : [base];
 }
@@ -85,20 +88,25 @@ function raisedLayer(positions: Float32Array, raised: Raised): Layer {
     own[2 * i] = positions[2 * row]!;
     own[2 * i + 1] = positions[2 * row + 1]!;
   });
-  return new ScatterplotLayer({
+  return new Discs({
     id: "raised",
     data: {
       length: raised.rows.length,
       attributes: {
         getPosition: { value: own, size: 2 },
-        getFillColor: { value: raised.fill, size: 4, normalized: true },
-        getLineColor: { value: raised.line, size: 4, normalized: true },
-        getRadius: { value: raised.radii, size: 1 },
+        getFill: { value: raised.fill, size: 4, normalized: true },
+        getRing: { value: raised.line, size: 4, normalized: true },
+        getScale: { value: raised.radii, size: 1 },
       },
     },
-    stroked: true,
-    radiusUnits: "pixels",
-    lineWidthUnits: "pixels",
-    getLineWidth: 1.5,
+    radius: 1,
+    ring: 1.5,
   });
+}
+
+let kept = new Float32Array(0);
+
+function ones(count: number): Float32Array {
+  if (kept.length !== count) kept = new Float32Array(count).fill(1);
+  return kept;
 }

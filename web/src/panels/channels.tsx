@@ -50,7 +50,8 @@ function Card({ channel, version }: { channel: Channel; version: string }) {
   };
   const evidence = Object.values(channel.evidence).reduce((sum, one) => sum + one, 0);
   const image = (kind: string, seed: number): string =>
-    `channels/${channel.channel}/image?kind=${kind}&seed=${seed}&version=${encodeURIComponent(version)}`;
+    // What stands behind # is not sent: another version's picture is only another one here.
+    `channels/${channel.channel}/image?kind=${kind}${kind === "sample" ? `&seed=${seed}` : ""}#${version}`;
   return (
     <li class={channel.free ? "card free" : "card"} onDragOver={(event) => event.preventDefault()} onDrop={drop}>
       <button type="button" onClick={select} aria-label={`Channel ${channel.channel}, ${channel.free ? "no label" : channel.label}, ${percent(channel.usage)} of inputs: select its points`}>

@@ -16,22 +16,22 @@ export function LivePanel() {
       {isImage.value && <Try />}
       <section aria-label="Traffic">
         <h2>Traffic <span class={connected.value ? "chip good" : "chip"}>{connected.value ? "live" : "not connected"}</span></h2>
-        <LineChart
+        {seen.length > 1 && <LineChart
           title="Share of the last 200 answers"
           times={seen.map((one) => one.at)}
           lines={[
             { name: "unlike anything", values: seen.map((one) => one.strange), role: "strange" },
             { name: "unknown class", values: seen.map((one) => one.unnamed), role: "unnamed" },
           ]}
-        />
-        <LineChart
+        />}
+        {seen.length > 1 && <LineChart
           title="Evidence of drift (an alarm at 1)"
           times={seen.map((one) => one.at)}
           lines={[
             { name: "familiar", values: seen.map((one) => one.familiarDrift), role: "first" },
             { name: "owned", values: seen.map((one) => one.ownedDrift), role: "second" },
           ]}
-        />
+        />}
         {drift.value && (
           <table class="compared">
             <thead><tr><th scope="col">question</th><th scope="col">drifting</th><th scope="col">evidence</th><th scope="col">alarms</th><th scope="col">inputs</th></tr></thead>

@@ -121,7 +121,7 @@ function Details({ trial: { input, prediction, decodings } }: { trial: Trial }) 
           const off = { ...input, values: input.values.map((value, i) => Math.abs(value - seen.values[i]!)) };
           return (
             <>
-              <figure><Raster pixels={seen} /><figcaption>channel {one.channel}{one.responsibility === null ? "" : `, ${percent(one.responsibility, 0)}`}</figcaption></figure>
+              <figure><Raster pixels={seen} /><figcaption>channel {one.channel}, {percent(one.responsibility, 0)}</figcaption></figure>
               <figure><Raster pixels={off} /><figcaption>difference</figcaption></figure>
               {one.sigma && <figure><Raster pixels={{ ...input, values: Float32Array.from(one.sigma, (value) => 2 * value) }} /><figcaption>unsure about</figcaption></figure>}
             </>

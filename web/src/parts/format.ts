@@ -6,8 +6,8 @@ export function percent(share: number | null | undefined, digits = 1): string {
 /** Three significant digits. */
 export function short(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  if (value === 0) return "0";
   const size = Math.abs(value);
+  if (size < 1e-6) return "0";
   return size >= 1000 || size < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
 }
 

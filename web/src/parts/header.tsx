@@ -8,6 +8,7 @@ import { keyDialog, setTheme, theme } from "../state/view";
 /** What is served, and the button that makes it learn. */
 export function Header() {
   const served = bundle.value;
+  const accuracy = served?.metrics.golden_accuracy;
   const waits = waitingLabels.value;
   const progress = retrain.value?.job?.progress ?? null;
   return (
@@ -18,7 +19,7 @@ export function Header() {
           <span title={served.bundle_version}>{versionName(served.bundle_version)}</span>
           <span>{served.lineage.method}</span>
           <span>{served.labels.length} labels</span>
-          {served.metrics.accuracy !== undefined && <span>accuracy {percent(served.metrics.accuracy)}</span>}
+          {accuracy !== undefined && <span>{percent(accuracy)} right on the golden set</span>}
         </p>
       )}
       <div class="right">

@@ -15,8 +15,13 @@ export const waitingLabels = computed(() => waiting(history.value));
 let last = 0;
 
 /** What /feedback calls a point of the map: its reference point or its prediction. */
-export function itemOf(pointId: string, label: string): FeedbackItem {
-  return /^r-\d+$/.test(pointId) ? { reference_id: pointId, label } : { prediction_id: pointId, label };
+async function itemOf(pointId: string, label: string): Promise<FeedbackItem> {
+  if (/^r-\d+$/.test(pointId)) return { reference_id: pointId, label };
+  // A prediction's id has a dash, a feedback's has none; that one knows which prediction it is about.
+  if (pointId.includes("-")) return { prediction_id: pointId, label };
+  const { prediction_id } = await feedbackState(pointId);
+  if (prediction_id === null) throw new Error("one of these was labelled without a prediction: label it where it came from");
+  return { prediction_id, label };
 }
 
 /** Labels points by their ids; says what happened. Resolves to whether the label is durable. */
@@ -27,19 +32,19 @@ export async function labelPoints(pointIds: string[], text: string): Promise<boo
     return false;
   }
   if (!pointIds.length) return false;
-  return carryOut(name, pointIds, pointIds.map((id) => itemOf(id, name)));
+  return carryOut(name, pointIds, () => Promise.all(pointIds.map((id) => itemOf(id, name))));
 }
 
 /** Labels an input that is on no map. */
 export function labelInput(item: FeedbackItem): Promise<boolean> {
-  return carryOut(item.label, [], [item]);
+  return carryOut(item.label, [], async () => [item]);
 }
 
-async function carryOut(label: string, pointIds: string[], items: FeedbackItem[]): Promise<boolean> {
+async function carryOut(label: string, pointIds: string[], items: () => Promise<FeedbackItem[]>): Promise<boolean> {
   let deed: Deed = { number: ++last, label, pointIds, feedbackIds: [], status: "sending", reason: null };
   history.value = withDeed(history.value, deed);
   try {
-    const feedbackIds = await postFeedback(items);
+    const feedbackIds = await postFeedback(await items());
     deed = { ...deed, feedbackIds, status: "queued" };
     remember(label);
     return true;

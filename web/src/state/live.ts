@@ -12,6 +12,8 @@ export interface Recent {
   at: number;
 }
 
+type PredictionEvent = Omit<Recent, "at"> & { created: string };
+
 export interface Drift {
   questions: {
     question: string;
@@ -58,7 +60,7 @@ export function followEvents(listeners: Listeners, signalOfEnd: AbortSignal): vo
 
 function take(event: ServerEvent, listeners: Listeners): void {
   if (event.name === "prediction") {
-    takePrediction(JSON.parse(event.data) as Omit<Recent, "at">);
+    takePrediction(JSON.parse(event.data) as PredictionEvent);
     listeners.onPrediction();
   }
   if (event.name === "bundle") listeners.onBundle();
@@ -66,8 +68,9 @@ function take(event: ServerEvent, listeners: Listeners): void {
   if (event.name === "drift") takeDrift(JSON.parse(event.data) as Drift);
 }
 
-function takePrediction(one: Omit<Recent, "at">): void {
-  recent.value = [{ ...one, at: Date.now() }, ...recent.value].slice(0, RECENT);
+function takePrediction({ created, ...one }: PredictionEvent): void {
+  if (recent.value.some((known) => known.prediction_id === one.prediction_id)) return;
+  recent.value = [{ ...one, at: Date.parse(created) }, ...recent.value].slice(0, RECENT);
   decisions = [...decisions, one.decision].slice(-WINDOW);
   note();
 }

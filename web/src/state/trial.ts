@@ -1,7 +1,6 @@
 import { signal } from "@preact/signals";
-import { Problem } from "../api/problem";
 import { postJson } from "../api/request";
-import type { PredictAnswer, Prediction } from "../api/shapes";
+import type { Nested, PredictAnswer, Prediction } from "../api/shapes";
 import { flatten, type Pixels } from "../data/pixels";
 import { attempt } from "./notices";
 import { bundle } from "./service";
@@ -9,7 +8,7 @@ import { bundle } from "./service";
 /** What the decoder makes of an input by one channel. */
 export interface Decoding {
   channel: number;
-  responsibility: number | null;
+  responsibility: number;
   values: number[];
   sigma: number[] | null;
 }
@@ -21,11 +20,12 @@ export interface Trial {
 }
 
 interface ReconstructAnswer {
-  reconstructions: {
-    channels: { channel: number; responsibility?: number; reconstruction: unknown; sigma?: unknown }[];
-  }[];
+  reconstructions: { channel: number; responsibility: number; values: Nested; sigma: Nested | null }[][];
 }
 
+const CHANNELS = 3;
+/** Of a channel that is shown beside the best one. */
+const LEAST = 0.01;
 const DRAWS = 16;
 
 /** An input that was drawn or dropped here, and all that the service says of it. */
@@ -44,16 +44,8 @@ export function tryInput(pixels: Pixels): Promise<void> {
 }
 
 async function decode(row: number[]): Promise<Decoding[]> {
-  try {
-    const answer = await postJson<ReconstructAnswer>("reconstruct", { inputs: [row] });
-    return answer.reconstructions[0]!.channels.map((one) => ({
-      channel: one.channel,
-      responsibility: one.responsibility ?? null,
-      values: flatten(one.reconstruction as number[]),
-      sigma: one.sigma ? flatten(one.sigma as number[]) : null,
-    }));
-  } catch (error) {
-    if (error instanceof Problem && error.status === 404) return [];
-    throw error;
-  }
+  const answer = await postJson<ReconstructAnswer>(`reconstruct?channels=${CHANNELS}`, { inputs: [row] });
+  return answer.reconstructions[0]!
+    .filter((one, rank) => rank === 0 || one.responsibility > LEAST)
+    .map((one) => ({ ...one, values: flatten(one.values), sigma: one.sigma === null ? null : flatten(one.sigma) }));
 }

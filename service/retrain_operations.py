@@ -1,0 +1,47 @@
+"""Retraining and versions, for the OpenAPI document."""
+
+from service.operation import BODY_ERRORS, Operation
+from service.retrain_schemas import (
+    RetrainAnswer,
+    RetrainBody,
+    RetrainReceipt,
+    VersionAnswer,
+    VersionsAnswer,
+)
+
+RETRAIN_OPERATIONS = (
+    Operation(
+        "/retrain",
+        "get",
+        "What is being retrained, and what was.",
+        200,
+        RetrainAnswer,
+        errors=(422, 503),
+    ),
+    Operation(
+        "/retrain",
+        "post",
+        "Ask for a retrain job; answered once durable.",
+        202,
+        RetrainReceipt,
+        RetrainBody,
+        errors=BODY_ERRORS,
+    ),
+    Operation(
+        "/versions",
+        "get",
+        "The versions on disk, or one with its whole lineage.",
+        200,
+        VersionsAnswer,
+        other_answer=VersionAnswer,
+        errors=(404, 422, 503),
+        parameters=(
+            {
+                "name": "version",
+                "in": "query",
+                "schema": {"type": "string"},
+                "description": "Of the one.",
+            },
+        ),
+    ),
+)

@@ -1,0 +1,140 @@
+"""What is drawn around on the map is what the store gets, no more and no less."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from matplotlib.path import Path as Outline
+from numpy.typing import NDArray
+from playwright.sync_api import Page, expect
+
+from tests.browser.digits_service import digits_service
+from tests.e2e.served import Server, wait_until
+from tests.training.tiny import TinyRun
+
+pytestmark = [pytest.mark.browser, pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def server(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with digits_service(tiny, tmp_path_factory.mktemp("labelling")) as running:
+        yield running
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Where the points of the map are on the screen, computed here and not by the page.
+
+    Attributes:
+        ids: of the points.
+        xy: in pixels of the window, (n, 2).
+    """
+
+    ids: tuple[str, ...]
+    xy: NDArray[np.float64]
+
+    def inside(self, outline: Sequence[tuple[float, float]]) -> set[str]:
+        """Points inside an outline, by Matplotlib."""
+        within = Outline([*outline, outline[0]], closed=True).contains_points(self.xy)
+        return {name for name, one in zip(self.ids, within, strict=True) if one}
+
+
+def pixels(server: Server, page: Page) -> Pixels:
+    table = pa.ipc.open_stream(server.get("/latent-map").content).read_all()
+    x, y = (table[name].to_numpy().astype(np.float64) for name in ("x", "y"))
+    shown = page.locator(".map")
+    box = shown.bounding_box()
+    camera = shown.get_attribute("data-camera")
+    assert box is not None
+    assert camera is not None
+    centre_x, centre_y, zoom = (float(text) for text in camera.split())
+    across = box["x"] + box["width"] / 2 + (x - centre_x) * 2**zoom
+    down = box["y"] + box["height"] / 2 - (y - centre_y) * 2**zoom
+    return Pixels(tuple(table["point_id"].to_pylist()), np.stack([across, down], axis=1))
+
+
+def drag(page: Page, outline: Sequence[tuple[float, float]]) -> None:
+    page.mouse.move(*outline[0])
+    page.mouse.down()
+    for place in outline[1:]:
+        page.mouse.move(*place)
+    page.mouse.up()
+
+
+def around(
+    centre: NDArray[np.float64], radius: float, sides: int = 14
+) -> list[tuple[float, float]]:
+    turns = np.linspace(0, 2 * np.pi, sides, endpoint=False)
+    return [(centre[0] + radius * np.cos(t), centre[1] + radius * np.sin(t)) for t in turns]
+
+
+def labels_in_store(server: Server) -> list[tuple[str, str]]:
+    """What every row of feedback is about, and its label."""
+    with sqlite3.connect(server.folder / "feedback.db") as database:
+        rows = database.execute("SELECT COALESCE(reference_id, prediction_id), label FROM feedback")
+        return [(str(about), str(label)) for about, label in rows.fetchall()]
+
+
+def test_lasso_then_key_stores_exactly_what_was_drawn_around(server: Server, page: Page) -> None:
+    page.goto(server.url)
+    expect(page.locator(".map")).to_have_attribute("data-points", str(len(all_ids(server))))
+    places = pixels(server, page)
+    outline = around(np.median(places.xy, axis=0), 90)
+    expected = places.inside(outline)
+    assert 5 < len(expected) < len(places.ids) / 2
+
+    page.get_by_role("radio", name="Lasso").click()
+    drag(page, outline)
+    expect(page.get_by_text(f"{len(expected)} inputs selected")).to_be_visible()
+    page.keyboard.press("3")
+    expect(page.locator(".deed.queued")).to_have_text(
+        f"{len(expected)} × 3 stored, waits to be learned"
+    )
+
+    stored = labels_in_store(server)
+    assert len(stored) == len(expected)
+    assert set(stored) == {(name, "3") for name in expected}
+
+
+def test_shift_adds_alt_takes_away_and_undo_takes_back(server: Server, page: Page) -> None:
+    page.goto(server.url)
+    expect(page.locator(".map")).to_have_attribute("data-points", str(len(all_ids(server))))
+    places = pixels(server, page)
+    middle = np.median(places.xy, axis=0)
+    circles = (((0, 0), 110), ((60, 40), 70), ((-50, 0), 60))
+    outlines = [around(middle + np.array(shift), radius) for shift, radius in circles]
+    first, added, removed = (places.inside(outline) for outline in outlines)
+    expected = (first | added) - removed
+    assert len({frozenset(one) for one in (first, first | added, expected)}) == 3
+
+    page.get_by_role("radio", name="Lasso").click()
+    drag(page, outlines[0])
+    page.keyboard.down("Shift")
+    drag(page, outlines[1])
+    page.keyboard.up("Shift")
+    page.keyboard.down("Alt")
+    drag(page, outlines[2])
+    page.keyboard.up("Alt")
+    expect(page.get_by_text(f"{len(expected)} inputs selected")).to_be_visible()
+    page.get_by_label("What are these?").fill("a new kind")
+    page.keyboard.press("Enter")
+    expect(page.locator(".deed.queued")).to_be_visible()
+    assert set(labels_in_store(server)) == {(name, "a new kind") for name in expected}
+
+    page.locator("h2").first.click()
+    page.keyboard.press("Control+z")
+    expect(page.locator(".deed.withdrawn")).to_be_visible()
+    wait_until(lambda: statuses(server) == {"withdrawn"}, "every row withdrawn")
+
+
+def all_ids(server: Server) -> list[str]:
+    table = pa.ipc.open_stream(server.get("/latent-map").content).read_all()
+    return [str(name) for name in table["point_id"].to_pylist()]
+
+
+def statuses(server: Server) -> set[str]:
+    with sqlite3.connect(server.folder / "feedback.db") as database:
+        return {str(status) for (status,) in database.execute("SELECT status FROM feedback")}

@@ -1,0 +1,142 @@
+"""Asking for retrain jobs, and looking at jobs and versions."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rcmvae.bundle import GateCheck, GateOutcome, GateReport, stage_bundle
+from rcmvae.feedback import FeedbackStore
+from rcmvae.jobs import JobClaim, JobCounts, JobMethod, JobResult, JobState, JobStore
+from service.retrain_schemas import RetrainAnswer, RetrainState, VersionAnswer, VersionsAnswer
+from service.settings import Settings
+from tests.service.app_client import AppClient
+from tests.service.problems import assert_problem
+from tests.service.small_bundle import publish_small, small_draft
+
+REPORT = GateReport(
+    outcome=GateOutcome.HOLD,
+    reason="golden accuracy: expected at least 0.9700, got 0.9600",
+    examples=200,
+    parent_accuracy=0.98,
+    candidate_accuracy=0.96,
+    checks=(
+        GateCheck(
+            check="accuracy", outcome=GateOutcome.HOLD, detail="golden accuracy", p_value=0.1
+        ),
+    ),
+)
+
+
+def _retrain(client: AppClient) -> RetrainAnswer:
+    response = client.get("/retrain")
+    assert response.status_code == 200
+    return RetrainAnswer.model_validate_json(response.content)
+
+
+def _work(settings: Settings, result: JobResult | None) -> JobClaim:
+    """What a watcher does: take the job, and finish it unless there is no result."""
+    with FeedbackStore.open(settings.store_url) as store:
+        jobs = JobStore.of(store)
+        claim = jobs.claim("watcher", timedelta(minutes=1))
+        assert claim is not None
+        jobs.report(claim.token, 0.5, "half way")
+        if result is not None:
+            jobs.finish(claim.token, result)
+        return claim
+
+
+def test_a_job_from_the_request_to_its_result(client: AppClient, settings: Settings) -> None:
+    assert _retrain(client) == RetrainAnswer(state=RetrainState.IDLE, job=None, history=[])
+    asked = client.post("/retrain", json={"method": "relabel"})
+    assert asked.status_code == 202
+    job_id = asked.json()["job_id"]
+    waiting = _retrain(client)
+    assert waiting.job is not None
+    assert (waiting.state, waiting.job.job_id) == ("requested", job_id)
+    assert (waiting.job.method, waiting.job.requested_by) == ("relabel", "anonymous")
+    _work(settings, None)
+    running = _retrain(client)
+    assert running.job is not None
+    assert (running.state, running.job.progress, running.job.message) == (
+        "running",
+        0.5,
+        "half way",
+    )
+
+
+def test_the_history_is_newest_first(client: AppClient, settings: Settings) -> None:
+    first = client.post("/retrain").json()["job_id"]
+    counts = JobCounts(applied=3, quarantined=2)
+    result = JobResult(JobState.DONE, "relabel", JobMethod.RELABEL, "v9", REPORT, counts)
+    _work(settings, result)
+    second = client.post("/retrain", json={"method": "refit"}).json()["job_id"]
+    answer = _retrain(client)
+    assert [job.job_id for job in answer.history] == [second, first]
+    done = answer.history[1]
+    assert (done.state, done.method, done.version) == ("done", "relabel", "v9")
+    assert (done.gate, done.counts, done.progress) == (REPORT, counts, 1.0)
+
+
+def test_the_same_request_twice_is_one_job(client: AppClient) -> None:
+    ids = {client.post("/retrain", json={"method": "auto"}).json()["job_id"] for _ in range(3)}
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"method": "magic"}, "method"),
+        ({"method": "rollback"}, "method"),
+        ({"method": 3}, "method"),
+        ({"how": "relabel"}, "body"),
+        ([], "body"),
+    ],
+)
+def test_what_nobody_can_ask_for_is_refused(
+    shared_client: AppClient, body: Any, field: str
+) -> None:
+    assert_problem(shared_client.post("/retrain", json=body), 422, field)
+
+
+def test_versions_say_where_they_come_from(client: AppClient, settings: Settings) -> None:
+    models = settings.models_dir
+    publish_small(models, "v2", "v1", extra=1)
+    held = small_draft("v3", "v2", extra=2)
+    stage_bundle(models, replace(held, lineage=held.lineage.model_copy(update={"gate": REPORT})))
+    answer = VersionsAnswer.model_validate_json(client.get("/versions").content)
+    assert answer.current == "v2"
+    assert [(v.bundle_version, v.state, v.parent_version) for v in answer.versions] == [
+        ("v3", "held", "v2"),
+        ("v2", "current", "v1"),
+        ("v1", "retired", None),
+    ]
+    assert answer.versions[0].gate == REPORT
+    with FeedbackStore.open(settings.store_url) as store:
+        JobStore.of(store).record_move(JobMethod.PROMOTE, "v3", "anna", "", JobCounts())
+    (after, *_) = VersionsAnswer.model_validate_json(client.get("/versions").content).versions
+    assert after.state == "retired", "promoted once, so no longer held"
+
+
+def test_one_version_has_its_whole_lineage(client: AppClient, settings: Settings) -> None:
+    response = client.get("/versions?version=v1")
+    version = VersionAnswer.model_validate_json(response.content)
+    draft = small_draft("v1")
+    assert version.lineage == draft.lineage
+    assert version.configuration == draft.configuration
+    assert set(version.files) == set(draft.contents)
+    assert version.libraries == draft.libraries
+
+
+@pytest.mark.parametrize("version", ["v8", "..", "CURRENT", "", "a/b", "x" * 99])
+def test_an_unknown_version_is_said(shared_client: AppClient, version: str) -> None:
+    response = shared_client.get("/versions", params={"version": version})
+    assert_problem(response, 404, "version")
+
+
+def test_a_damaged_version_is_left_out(client: AppClient, settings: Settings) -> None:
+    publish_small(settings.models_dir, "v2", "v1", extra=1)
+    (settings.models_dir / "v1" / "manifest.json").write_text("{}")
+    answer = VersionsAnswer.model_validate_json(client.get("/versions").content)
+    assert [version.bundle_version for version in answer.versions] == ["v2"]
