@@ -195,6 +195,7 @@ def _is_held(job: JobRecord, now: datetime) -> bool:
 def _job_result(method: JobMethod, done: RetrainResult) -> JobResult:
     counts = JobCounts(
         applied=len(done.applied),
+        withdrawn=len(done.withdrawn),
         rejected=len(done.rejected),
         quarantined=len(done.quarantined),
         waiting=len(done.queued),
