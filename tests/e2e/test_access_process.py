@@ -82,9 +82,10 @@ def test_what_the_store_holds_is_the_same_from_every_worker(tmp_path: Path) -> N
             return tuple(values.get(name, 0.0) for name in names)
 
         wait_until(lambda: client.get("/readyz").status_code == 200, "ready")
-        body = {"items": [{"input": known_inputs(1, seed=1)[0].tolist(), "label": "circle"}]}
+        rows = known_inputs(6, seed=1).tolist()
+        bodies = [{"items": [{"input": row, "label": "circle"}]} for row in rows]
         by_ada = {"Authorization": f"Bearer {ada}"}
-        for _ in range(6):
+        for body in bodies:
             assert client.post("/feedback", json=body, headers=by_ada).status_code == 202
             assert client.post("/predict", headers=by_ada).status_code == 403
             assert client.post("/feedback", json=body).status_code == 401
