@@ -7,7 +7,7 @@ from rcmvae.bundle.manifest import FileEntry, InputSignature, Lineage, Manifest
 from rcmvae.bundle.pointer import load_current, move_pointer, read_pointer
 from rcmvae.bundle.publish import BundleDraft, as_bundle, publish_bundle, stage_bundle
 from rcmvae.bundle.retention import list_versions, prune
-from rcmvae.bundle.tensors import read_arrays, read_metadata, write_tensors
+from rcmvae.bundle.tensors import read_arrays, read_metadata, require_tensor, write_tensors
 from rcmvae.bundle.version import is_version, new_version
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "read_manifest",
     "read_metadata",
     "read_pointer",
+    "require_tensor",
     "stage_bundle",
     "write_tensors",
 ]
