@@ -20,6 +20,7 @@ from service.access.admission import Admission
 from service.access.keyring import Keyring
 from service.access.quota import parse_quota
 from service.access.rate import Rates
+from service.backlog import BacklogReader
 from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
 from service.drift import DriftWatch
@@ -66,6 +67,7 @@ class Runtime:
         large_work: one thread for bodies and batches that would block the event loop.
         batcher: runs the questions of all connections together.
         admission: who may come in, and how often.
+        backlog: what waits in the store, for /metrics.
     """
 
     settings: Settings
@@ -79,6 +81,7 @@ class Runtime:
     large_work: ThreadPoolExecutor
     batcher: MicroBatcher
     admission: Admission
+    backlog: BacklogReader
 
     async def beside(self, work: Callable[[], _Result]) -> _Result:
         """Do large work in the one thread for it; what comes meanwhile waits its turn."""
@@ -190,6 +193,7 @@ def _build(settings: Settings, own: Path) -> Runtime:
         large_work=thread,
         batcher=batcher,
         admission=_admission(settings),
+        backlog=BacklogReader(store),
     )
 
 

@@ -18,7 +18,6 @@ from service.feedback_request import (
     parse_idempotency_key,
 )
 from service.json_response import json_response
-from service.metrics import Metrics
 from service.problem import quoted, refusal
 from service.reference import ServedReference
 from service.runtime import Runtime, runtime_of
@@ -44,7 +43,7 @@ async def post_feedback(request: Request) -> Response:
         records = await runtime.store.run(
             lambda store: store.add(entries, idempotency_key=key, body_sha256=digest)
         )
-    _count(runtime.metrics, records)
+    _count(runtime, records)
     return json_response(_answer(records), 202)
 
 
@@ -137,6 +136,9 @@ def _state(record: FeedbackRecord) -> FeedbackState:
     )
 
 
-def _count(metrics: Metrics, records: Sequence[FeedbackRecord]) -> None:
+def _count(runtime: Runtime, records: Sequence[FeedbackRecord]) -> None:
+    known = runtime.bundles.labels()
     for record in records:
-        metrics.feedback.labels("prediction_id" if record.prediction_id else "input").inc()
+        source = "prediction_id" if record.prediction_id else "input"
+        novelty = "known" if record.label in known else "new"
+        runtime.metrics.feedback.labels(source, novelty).inc()
