@@ -73,19 +73,7 @@ def _part(
         labels: that stays, and that goes.
         channels: that both share, and the free one.
     """
-    first, second = (_mean_features(network, labelled, label) for label in labels)
-    part_channel(network, (first, second), channels)
-
-
-@torch.no_grad()
-def part_channel(network: RcmVae, means: tuple[Tensor, Tensor], channels: tuple[int, int]) -> None:
-    """Copy the first channel to the second, with a logit that is larger at the second mean.
-
-    Args:
-        network: to change.
-        means: of the features, (F,), of what stays and of what goes.
-        channels: that both share, and the free one.
-    """
+    means = [_mean_features(network, labelled, label) for label in labels]
     shared, free = channels
     _copy_channel(network, shared, free)
     # Linear in the features, 0 half-way between the means and MARGIN at the second one.

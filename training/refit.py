@@ -1,14 +1,11 @@
 """Refit: continue training from a bundle's weights, with the corrections among the labels."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor
 
 from rcmvae.bundle import Bundle, BundleDraft, Lineage
 from rcmvae.bundle.manifest import SCORES, WEIGHTS
@@ -20,14 +17,9 @@ from training.config import RunConfig, from_json
 from training.data import Dataset, Examples, is_label_id, label_ids, load_dataset
 from training.fit import fit
 from training.recipe import settled
-from training.relabel import Correction, labels_without_channel
+from training.relabel import Correction
 from training.state import FitState, new_state
-from training.widen import CHANNELS_PER_LABEL, seed_channel, widened
 
-logger = logging.getLogger(__name__)
-
-STREAM_INPUTS = 2000
-"""Inputs whose features say where the channel lies that a new one is made of."""
 WARM_SHARE = 0.25
 """Share of the original epochs that a warm start gets."""
 
@@ -105,30 +97,13 @@ def prepare(parent: Bundle, corrections: Sequence[Correction]) -> WarmStart:
     # A bundle of before a setting existed leaves it open.
     original = settled(given, base)
     dataset = with_corrections(base, parent.manifest.labels, corrections)
-    earlier = set(read_label_map(parent).ids)
-    fresh = [c for c in corrections if c.feedback_id not in earlier]
-    homeless = [name for name in dataset.labels if name in labels_without_channel(parent, fresh)]
-    had = parent.manifest.num_channels
-    count = had + CHANNELS_PER_LABEL * len(homeless)
-    config = _warm_config(original, len(dataset.labelled), count)
+    config = _warm_config(original, len(dataset.labelled), parent.manifest.num_channels)
     state = new_state(dataset, config)
     _load_weights(parent, state)
-    for place, label in enumerate(homeless):
-        logger.info("label %r gets a channel of its own", label)
-        seed_channel(state.network, _examples_of(label, dataset), _stream(dataset), had + place)
     # The parent's weights are an average already: it goes on from there.
     state.begin_average(config.fit.average)
     ids = (*label_ids(base), *(correction.feedback_id for correction in corrections))
     return WarmStart(original, config, dataset, state, ids)
-
-
-def _examples_of(label: str, dataset: Dataset) -> Tensor:
-    chosen = dataset.labelled.y == dataset.labels.index(label)
-    return torch.from_numpy(dataset.labelled.x[chosen])
-
-
-def _stream(dataset: Dataset) -> Tensor:
-    return torch.from_numpy(dataset.unlabelled[:STREAM_INPUTS])
 
 
 def _warm_config(original: RunConfig, labelled: int, num_channels: int) -> RunConfig:
@@ -160,8 +135,7 @@ def _warm_config(original: RunConfig, labelled: int, num_channels: int) -> RunCo
 
 def _load_weights(parent: Bundle, state: FitState) -> None:
     try:
-        weights = widened(load(parent.read(WEIGHTS)), state.network.state_dict())
-        state.network.load_state_dict(weights)
+        state.network.load_state_dict(load(parent.read(WEIGHTS)))
     except (SafetensorError, RuntimeError) as error:
         raise BundleDamaged("weights", WEIGHTS, f"weights do not fit: {error}") from None
 
