@@ -24,6 +24,7 @@ from service.prediction_metrics import PredictionMetrics
 from service.queue_metrics import QueueMetrics
 from service.request_metrics import RequestMetrics
 from service.served_bundles import ServedBundles
+from service.shadow_metrics import ShadowMetrics
 from service.worker_drift import Question, WorkerDrift
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -102,6 +103,7 @@ class Metrics:
         self.swap_failures = Counter(
             "rcmvae_bundle_swap_failures", "Bundles refused.", ["reason"], registry=registry
         )
+        self.shadow = ShadowMetrics(registry)
         self.drift_alarms = Counter(
             "rcmvae_drift_alarms",
             "Times that a worker found more strange inputs than its calibration lets expect.",

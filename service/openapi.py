@@ -11,6 +11,7 @@ from rcmvae.candidates import Strategy
 from rcmvae.input_rows import WIRE_DTYPES
 from service import schemas
 from service.candidates_request import DEFAULT_COUNT, DEFAULT_STRATEGY, CandidatePart
+from service.column_schemas import PredictColumnsAnswer
 from service.include import JsonFormat, Part
 from service.oip.operations import OIP_OPERATIONS
 from service.operation import BODY_ERRORS, Json, Operation
@@ -123,7 +124,7 @@ OPERATIONS = (
         200,
         schemas.PredictAnswer,
         schemas.PredictBody,
-        other_answer=schemas.PredictColumnsAnswer,
+        other_answer=PredictColumnsAnswer,
         binary_answers=(ARROW,),
         binary_bodies=READ[1:],
         errors=(*BODY_ERRORS, 406, 504),
