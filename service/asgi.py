@@ -33,7 +33,7 @@ from service.routes.predict import predict
 from service.routes.reconstruct import reconstruct
 from service.routes.retrain import get_retrain, post_retrain
 from service.routes.thumbnails import get_sprite, get_thumbnail
-from service.routes.versions import get_versions
+from service.routes.versions import get_versions, post_promote, post_rollback
 from service.runtime import running
 from service.settings import Settings
 
@@ -63,6 +63,8 @@ ROUTES: tuple[ScopedRoute, ...] = (
     ScopedRoute("/retrain", get_retrain, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/retrain", post_retrain, methods=["POST"], needs=Scope.ADMIN),
     ScopedRoute("/versions", get_versions, methods=["GET"], needs=Access.ANY_KEY),
+    ScopedRoute("/bundle/promote", post_promote, methods=["POST"], needs=Scope.ADMIN),
+    ScopedRoute("/bundle/rollback", post_rollback, methods=["POST"], needs=Scope.ADMIN),
     ScopedRoute("/events", get_events, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/drift", get_drift, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/livez", livez, methods=["GET"], needs=Access.OPEN),

@@ -1,5 +1,6 @@
 """Corrections from people: what they are, and the store that never loses one."""
 
+from rcmvae.feedback.reconciling import Reconciled
 from rcmvae.feedback.record import (
     ANONYMOUS,
     Capture,
@@ -31,6 +32,7 @@ __all__ = [
     "GivenLabel",
     "NewFeedback",
     "PlacedCapture",
+    "Reconciled",
     "Span",
     "Unlabelled",
     "Waiting",

@@ -14,9 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
-from rcmvae.feedback import captures, claims, history, listing, lives, shown, submissions
+from rcmvae.feedback import (
+    captures,
+    claims,
+    history,
+    listing,
+    lives,
+    reconciling,
+    shown,
+    submissions,
+)
 from rcmvae.feedback.database import Database, open_database
-from rcmvae.feedback.postgresql import lock_key
+from rcmvae.feedback.postgresql import lock_key, lock_lives
+from rcmvae.feedback.reconciling import Reconciled
 from rcmvae.feedback.record import (
     ANONYMOUS,
     MAX_SOURCE,
@@ -318,6 +328,31 @@ class FeedbackStore:
         with self._database.write() as connection:
             status, now = FeedbackStatus.REJECTED, self._clock()
             claims.set_aside(connection, claim_token, feedback_ids, status, reason, now)
+
+    def reconcile(
+        self,
+        held: Collection[str],
+        version: str,
+        actor: str,
+        reason: str,
+        is_current: Callable[[], bool],
+    ) -> Reconciled:
+        """State of every correction what is true of a bundle that was made current by hand.
+
+        Args:
+            held: ids in the label map of the bundle.
+            version: of the bundle.
+            actor: who made it current.
+            reason: of what is quarantined: applied so far, and not in this bundle.
+            is_current: asked while no other job can say what it applied; where it is not so any
+                more, nothing is changed.
+        """
+        with self._database.write() as connection:
+            lock_lives(connection)
+            if not is_current():
+                return Reconciled((), ())
+            now = self._clock()
+            return reconciling.reconcile(connection, held, version, actor, reason, now)
 
     def release(self, claim_token: str) -> None:
         """Queue again what is claimed under a token and was neither applied nor rejected.

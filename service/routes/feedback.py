@@ -18,7 +18,6 @@ from service.feedback_request import (
     parse_idempotency_key,
 )
 from service.json_response import json_response
-from service.metrics import Metrics
 from service.problem import quoted, refusal
 from service.reference import ServedReference
 from service.runtime import Runtime, runtime_of
@@ -51,7 +50,7 @@ async def post_feedback(request: Request) -> Response:
                 body_sha256=digest,
             )
         )
-    _count(runtime.metrics, records)
+    _count(runtime, records)
     return json_response(_answer(records), 202)
 
 
@@ -130,6 +129,9 @@ def _answer(records: Sequence[FeedbackRecord]) -> FeedbackAnswer:
     return FeedbackAnswer(items=receipts)
 
 
-def _count(metrics: Metrics, records: Sequence[FeedbackRecord]) -> None:
+def _count(runtime: Runtime, records: Sequence[FeedbackRecord]) -> None:
+    known = runtime.bundles.labels()
     for record in records:
-        metrics.feedback.labels("prediction_id" if record.prediction_id else "input").inc()
+        source = "prediction_id" if record.prediction_id else "input"
+        novelty = "known" if record.label in known else "new"
+        runtime.metrics.feedback.labels(source, novelty).inc()

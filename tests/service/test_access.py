@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from rcmvae.errors import KeyFileError, KeysRequired
@@ -21,7 +22,11 @@ from tests.service.problems import assert_problem
 from tests.service.small_bundle import known_inputs, publish_small
 from tests.service.test_keys import added
 
-OPEN = {"/", "/livez", "/readyz", "/openapi.json", "/docs"}
+OPEN = {
+    *("/", "/livez", "/readyz", "/openapi.json", "/docs"),
+    *("/v2", "/v2/health/live", "/v2/health/ready"),
+    *("/v2/models/{model}/ready", "/v2/models/{model}/versions/{version}/ready"),
+}
 LABELLED = {"items": [{"input": known_inputs(1, seed=1)[0].tolist(), "label": "never heard of"}]}
 
 
@@ -167,6 +172,7 @@ def test_told_so_everybody_gets_in_without_keys(tmp_path: Path) -> None:
 
 
 @given(st.ip_addresses())
+@examples(deadline=None)
 def test_loopback_is_what_the_standard_says(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:

@@ -120,7 +120,7 @@ def test_a_repeated_request_needs_nothing_of_what_the_first_one_needed(
         )
         assert_problem(conflict, 422, "Idempotency-Key")
         text = other.get("/metrics").text
-        assert 'rcmvae_feedback_items_total{source="prediction_id"} 2.0' in text
+        assert 'rcmvae_feedback_items_total{novelty="new",source="prediction_id"} 2.0' in text
     with FeedbackStore.open(settings.store_url) as store:
         assert store.counts_by_status().queued == 2
 
