@@ -12,6 +12,7 @@ from rcmvae.feedback import FeedbackStatus
 from rcmvae.input_rows import WIRE_DTYPES
 from service import schemas
 from service.candidates_request import DEFAULT_COUNT, DEFAULT_STRATEGY, CandidatePart
+from service.column_schemas import PredictColumnsAnswer
 from service.feedback_query import DEFAULT_LIMIT, LONGEST_REASON, MOST
 from service.include import JsonFormat, Part
 from service.oip.operations import OIP_OPERATIONS
@@ -32,7 +33,7 @@ _STATUS_TEXT = {
     404: "No such id.",
     406: "A media type that the route cannot answer in.",
     408: "The body took too long to arrive.",
-    409: "The first request with the idempotency key is not done yet.",
+    409: "Something else is under way, such as the first request with the key.",
     413: "The body is too large.",
     415: "A content type or encoding that the route does not read.",
     422: "A field does not fit.",
@@ -139,7 +140,7 @@ OPERATIONS = (
         200,
         schemas.PredictAnswer,
         schemas.PredictBody,
-        other_answer=schemas.PredictColumnsAnswer,
+        other_answer=PredictColumnsAnswer,
         binary_answers=(ARROW,),
         binary_bodies=READ[1:],
         errors=(*BODY_ERRORS, 406, 504),

@@ -13,7 +13,7 @@ from rcmvae.bundle.pointer import (
 )
 from rcmvae.bundle.publish import BundleDraft, as_bundle, publish_bundle, stage_bundle
 from rcmvae.bundle.retention import list_versions, prune
-from rcmvae.bundle.tensors import read_arrays, read_metadata, write_tensors
+from rcmvae.bundle.tensors import read_arrays, read_metadata, require_tensor, write_tensors
 from rcmvae.bundle.version import is_version, new_version
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "read_metadata",
     "read_pointer",
     "read_shadow",
+    "require_tensor",
     "stage_bundle",
     "write_tensors",
 ]
