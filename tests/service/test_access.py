@@ -199,3 +199,17 @@ def test_a_public_address_needs_keys(tmp_path: Path) -> None:
         prepare(keyed, "0.0.0.0")
     added(tmp_path / "keys.json", "ada")
     prepare(keyed, "0.0.0.0")
+
+
+def test_a_label_is_taken_back_by_its_author_or_an_administrator(owners: Owners) -> None:
+    ids = []
+    for x in known_inputs(2, seed=3).tolist():
+        body = {"items": [{"input": x, "label": "mine"}]}
+        posted = owners.request("POST", "/feedback", owners.labeller, json=body)
+        ids.append(posted.json()["items"][0]["feedback_id"])
+    another = owners.by_scope[Scope.FEEDBACK]
+    assert_problem(owners.request("DELETE", f"/feedback/{ids[0]}", another), 403)
+    for feedback_id, key in zip(ids, (owners.labeller, owners.by_scope[Scope.ADMIN]), strict=True):
+        answer = owners.request("DELETE", f"/feedback/{feedback_id}", key)
+        assert (answer.status_code, answer.json()["status"]) == (202, "withdrawn")
+        assert answer.json()["author"] == "labeller"
