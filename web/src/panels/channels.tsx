@@ -61,7 +61,7 @@ function Card({ channel, version }: { channel: Channel; version: string }) {
         </span>}
         <span class="name">{channel.free ? <em>?</em> : channel.label}<span class="number">{channel.channel}</span></span>
         <Spread channel={channel} />
-        <span class="hint">{percent(channel.usage)} · {short(evidence)} labelled</span>
+        <span class="hint">{percent(channel.usage)} · {short(evidence)} lab.</span>
       </button>
     </li>
   );
