@@ -54,7 +54,7 @@ function Card({ channel, version }: { channel: Channel; version: string }) {
     `channels/${channel.channel}/image?kind=${kind}${kind === "sample" ? `&seed=${seed}` : ""}#${version}`;
   return (
     <li class={channel.free ? "card free" : "card"} onDragOver={(event) => event.preventDefault()} onDrop={drop}>
-      <button type="button" onClick={select} aria-label={`Channel ${channel.channel}, ${channel.free ? "no label" : channel.label}, ${percent(channel.usage)} of inputs: select its points`}>
+      <button type="button" onClick={select} title="Select its points">
         {isImage.value && <span class="pictures">
           <Picture path={image("mean", 0)} alt="" size={46} />
           <span class="samples">{Array.from({ length: SAMPLES }, (_, i) => <Picture key={i} path={image("sample", i)} alt="" size={22} />)}</span>
