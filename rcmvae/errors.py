@@ -16,6 +16,7 @@ RcmvaeError
 |   |-- JobNotFound           no retrain job with this id
 |   |-- JobFailed             a retrain job ended in an error
 |   |-- IdempotencyConflict   the key was used before with another body
+|   |-- IdempotencyInFlight   the key's first use has not ended
 |   |-- ClaimLost             a lease expired and another worker took the items
 |   `-- StoreUnavailable      the database does not answer or refuses to write
 |-- KeysRequired              a service that others can reach has no keys
@@ -114,6 +115,10 @@ class JobFailed(FeedbackError):
 
 class IdempotencyConflict(FeedbackError):
     """The idempotency key was used before with another body."""
+
+
+class IdempotencyInFlight(FeedbackError):
+    """The first use of the idempotency key has not ended; the same request may come again."""
 
 
 class ClaimLost(FeedbackError):

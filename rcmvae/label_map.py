@@ -5,7 +5,7 @@ a label is an addition, taking one back a subtraction, and the map without one e
 in closed form.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,6 +79,19 @@ class LabelMap:
     def with_label(self, label: str) -> "LabelMap":
         """The map with one more label, without evidence; the same map where it is known."""
         return self if label in self.labels else replace(self, labels=(*self.labels, label))
+
+    def without_labels(self, names: Collection[str]) -> "LabelMap":
+        """The map without some labels and their examples."""
+        places = np.array([label not in names for label in self.labels], dtype=bool)
+        keep = places[self.contribution_labels]
+        renumbered = np.cumsum(places) - 1
+        return replace(
+            self,
+            labels=tuple(label for label in self.labels if label not in names),
+            contributions=self.contributions[keep],
+            contribution_labels=renumbered[self.contribution_labels[keep]].astype(np.int64),
+            ids=tuple(name for name, kept in zip(self.ids, keep, strict=True) if kept),
+        )
 
     def add(
         self, contributions: NDArray[np.float64], labels: Sequence[str], ids: Sequence[str]

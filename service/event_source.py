@@ -5,6 +5,7 @@ whichever worker it comes from. While nobody reads nothing is looked at.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -12,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from rcmvae.decision import decide
+from rcmvae.errors import StoreUnavailable
 from rcmvae.feedback import FeedbackStore, PlacedCapture, Span
 from rcmvae.input_rows import fits
 from rcmvae.jobs import JobRecord, JobStore
@@ -25,6 +27,8 @@ MOST_PREDICTIONS = RECENT
 """In one look: of more inputs the newest, since each is predicted once again."""
 
 LOOK_SECONDS = 1.0
+
+_log = logging.getLogger("bentoml.rcmvae")
 
 
 class EventSource:
@@ -58,12 +62,20 @@ class EventSource:
         self._alpha = alpha
         self._drift = drift
         self._seen = 0
+        self._store_answers = True
         self._looking = asyncio.Lock()
 
     async def look_for_readers(self) -> None:
-        """`look`, while somebody reads."""
-        if self.feed.subscribers:
+        """`look`, while somebody reads; a store that does not answer is logged once in a row."""
+        if not self.feed.subscribers:
+            return
+        try:
             await self.look()
+            self._store_answers = True
+        except StoreUnavailable as error:
+            if self._store_answers:
+                _log.warning("no events of predictions and jobs: %s", error)
+            self._store_answers = False
 
     async def look(self) -> None:
         """Publish what is new.
@@ -84,7 +96,8 @@ class EventSource:
 
     async def _look_at_inputs(self, served: Served) -> None:
         span, placed = await self._store.run(partial(_newest_inputs, after=self._seen))
-        skipped = placed[0].place - self._seen - 1 if placed and self._seen else 0
+        first = placed[0].place if placed else 0
+        skipped = max(0, first - self._seen - 1) if self._seen else 0
         self._seen = span.last
         fitting = [each for each in placed if fits(each.capture.input, served.manifest.input)]
         if fitting:

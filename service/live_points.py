@@ -6,8 +6,7 @@ in small parts in the thread for large work, so that predictions come between.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -77,7 +76,7 @@ class LivePoints:
         self._large_work = large_work
         self._most = most
         self._served: Served | None = None
-        self._parts: deque[CapturePoints] = deque()
+        self._parts: list[CapturePoints] = []
         self._seen = 0
         self._labelled: dict[str, NDArray[np.void] | None] = {}
         self._busy = asyncio.Lock()
@@ -100,14 +99,16 @@ class LivePoints:
         """
         async with self._busy:
             self._begin(served)
+            if span.last < self._seen:  # another store than before
+                self._parts, self._seen = [], 0
             oldest = max(span.first, span.last - self._most + 1)
             self._seen = max(self._seen, oldest - 1)
             while self._seen < span.last:
                 await self._advance(served, span.last)
-            self._forget_before(oldest)
-            points = _joined(self._parts)
-        start = int(np.searchsorted(points.place, oldest))
-        return points.rows(max(start, len(points) - limit))
+            points = await self._beside(partial(_joined, self._parts, oldest))
+            # One part in the place of many: a request brings few.
+            self._parts = [points]
+        return points.rows(max(0, len(points) - limit))
 
     async def labelled(
         self, served: Served, given: Sequence[GivenLabel]
@@ -132,17 +133,16 @@ class LivePoints:
         """Forget what another bundle said."""
         if self._served is not served:
             self._served, self._seen = served, 0
-            self._parts.clear()
-            self._labelled.clear()
+            self._parts, self._labelled = [], {}
 
     async def _advance(self, served: Served, last: int) -> None:
         after = self._seen
         placed = await self._store.run(lambda store: store.captures_after(after, CHUNK))
-        # What was there a moment ago may be trimmed by now.
-        self._seen = placed[-1].place if placed else last
         fitting = [each for each in placed if fits(each.capture.input, served.manifest.input)]
         if fitting:
             self._parts.append(await self._beside(partial(_judged, served, fitting)))
+        # Last, since a request may be cancelled meanwhile. What was there may be trimmed by now.
+        self._seen = placed[-1].place if placed else last
 
     async def _judge(self, served: Served, names: Sequence[str]) -> None:
         found = await self._store.run(lambda store: store.labelled_inputs(names))
@@ -156,10 +156,6 @@ class LivePoints:
 
     async def _beside(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._large_work, work)
-
-    def _forget_before(self, oldest: int) -> None:
-        while self._parts and self._parts[0].place[-1] < oldest:
-            self._parts.popleft()
 
 
 def _judged(served: Served, placed: Sequence[PlacedCapture]) -> CapturePoints:
@@ -175,9 +171,10 @@ def _judged(served: Served, placed: Sequence[PlacedCapture]) -> CapturePoints:
     )
 
 
-def _joined(parts: Collection[CapturePoints]) -> CapturePoints:
+def _joined(parts: Sequence[CapturePoints], oldest: int) -> CapturePoints:
+    """The captures of all parts from a place on."""
     none = np.empty(0, dtype=np.int64)
-    return CapturePoints(
+    joined = CapturePoints(
         place=np.concatenate([none, *(part.place for part in parts)]),
         ids=[name for part in parts for name in part.ids],
         input_sha256=[digest for part in parts for digest in part.input_sha256],
@@ -185,3 +182,4 @@ def _joined(parts: Collection[CapturePoints]) -> CapturePoints:
         created=np.concatenate([none, *(part.created for part in parts)]),
         scores=np.concatenate([np.empty(0, SCORES), *(part.scores for part in parts)]),
     )
+    return joined.rows(int(np.searchsorted(joined.place, oldest)))

@@ -4,8 +4,10 @@ from service.operation import BODY_ERRORS, Operation
 from service.retrain_schemas import (
     RetrainAnswer,
     RetrainBody,
+    RetrainJob,
     RetrainReceipt,
     VersionAnswer,
+    VersionBody,
     VersionsAnswer,
 )
 
@@ -43,5 +45,20 @@ RETRAIN_OPERATIONS = (
                 "description": "Of the one.",
             },
         ),
+    ),
+    *(
+        Operation(
+            f"/bundle/{move}",
+            "post",
+            summary,
+            200,
+            RetrainJob,
+            VersionBody,
+            errors=(*BODY_ERRORS, 404, 409),
+        )
+        for move, summary in (
+            ("promote", "Make a version current, such as one that the gate held."),
+            ("rollback", "Make an earlier version current, by default the parent."),
+        )
     ),
 )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from rcmvae.bundle import FileEntry, GateReport, Lineage
 from rcmvae.bundle.manifest import Method
-from rcmvae.jobs import JobCounts, JobMethod, JobOrigin, JobRecord, JobState
+from rcmvae.jobs import JobCounts, JobMethod, JobOrigin, JobRecord, JobState, VersionState
 
 
 class _Wire(BaseModel):
@@ -76,17 +76,10 @@ class RetrainAnswer(_Wire):
     history: list[RetrainJob] = Field(description="Newest first.")
 
 
-class VersionState(StrEnum):
-    """What a version is at the moment.
+class VersionBody(_Wire):
+    """Body of POST /bundle/promote and POST /bundle/rollback."""
 
-    current   the pointer names it
-    held      the gate wants a person to look; it has not been promoted
-    retired   was current, or never came to be; can be promoted
-    """
-
-    CURRENT = "current"
-    HELD = "held"
-    RETIRED = "retired"
+    version: str | None = Field(None, description="Only a roll-back does without: to the parent.")
 
 
 class VersionEntry(_Wire):

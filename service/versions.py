@@ -6,7 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from rcmvae.bundle import (
-    GateOutcome,
     Manifest,
     is_version,
     list_versions,
@@ -14,14 +13,11 @@ from rcmvae.bundle import (
     read_pointer,
 )
 from rcmvae.errors import BundleError
-from rcmvae.jobs import JobMethod, JobStore
+from rcmvae.jobs import state_of
 from service.problem import quoted, refusal
-from service.retrain_schemas import VersionAnswer, VersionEntry, VersionsAnswer, VersionState
+from service.retrain_schemas import VersionAnswer, VersionEntry, VersionsAnswer
 
 _log = logging.getLogger("bentoml.rcmvae")
-
-MOST_MOVES = 1000
-"""Newest jobs among which a promotion of a held version is looked for."""
 
 
 def read_versions(models: Path, promoted: Collection[str]) -> VersionsAnswer:
@@ -74,12 +70,6 @@ def unknown_version(version: str) -> Exception:
     return refusal(404, "version-not-found", "version", expected, quoted(version))
 
 
-def promoted_versions(jobs: JobStore) -> frozenset[str]:
-    """Versions that a person promoted, as far back as the newest jobs tell."""
-    moves = (job for job in jobs.newest(MOST_MOVES) if job.method is JobMethod.PROMOTE)
-    return frozenset(job.version for job in moves if job.version is not None)
-
-
 @lru_cache(maxsize=256)
 def _manifest(directory: Path) -> Manifest:
     """A version never changes, so it is read once."""
@@ -97,15 +87,5 @@ def _entry(manifest: Manifest, current: str | None, promoted: Collection[str]) -
         metrics=manifest.metrics,
         gate=lineage.gate,
         feedback=len(lineage.feedback_ids),
-        state=_state(manifest, current, promoted),
+        state=state_of(manifest, current, promoted),
     )
-
-
-def _state(manifest: Manifest, current: str | None, promoted: Collection[str]) -> VersionState:
-    if manifest.bundle_version == current:
-        return VersionState.CURRENT
-    gate = manifest.lineage.gate
-    is_held = gate is not None and gate.outcome is GateOutcome.HOLD
-    if is_held and manifest.bundle_version not in promoted:
-        return VersionState.HELD
-    return VersionState.RETIRED

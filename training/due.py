@@ -78,6 +78,8 @@ def due_job(
 def _labels_are_due(
     waiting: Waiting, left: Left, newest: Sequence[JobRecord], now: datetime, schedule: Schedule
 ) -> bool:
+    if waiting.leaving and now >= _next_try(newest):
+        return True
     if waiting.oldest is None or waiting.newest is None:
         return False
     if waiting.count <= left.count and waiting.newest_seq <= left.newest_seq:

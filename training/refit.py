@@ -14,7 +14,7 @@ from rcmvae.errors import BundleDamaged
 from rcmvae.scores_graph import read_placement
 from training.assemble import assemble
 from training.config import RunConfig, from_json
-from training.data import Dataset, Examples, label_ids, load_dataset
+from training.data import Dataset, Examples, is_label_id, label_ids, load_dataset
 from training.fit import fit
 from training.recipe import settled
 from training.relabel import Correction
@@ -75,10 +75,13 @@ def refit(
     )
     earlier = set(read_label_map(parent).ids)
     fresh = tuple(c.feedback_id for c in corrections if c.feedback_id not in earlier)
+    kept = {c.feedback_id for c in corrections}
+    gone = tuple(i for i in sorted(earlier - kept) if not is_label_id(i))
     lineage = Lineage(
         method="refit",
         parent_version=parent.version,
         feedback_ids=fresh,
+        withdrawn_ids=gone,
         data_sha256=start.dataset.sha256,
     )
     # The bundle carries the original configuration: the warm one would have the next refit draw

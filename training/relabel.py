@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcmvae.bundle import Bundle, BundleDraft, Lineage
-from rcmvae.bundle.manifest import CALIBRATION, ENCODER
+from rcmvae.bundle.manifest import CALIBRATION, ENCODER, GOLDEN
 from rcmvae.calibration import parse_calibration
 from rcmvae.counts import read_label_map
 from rcmvae.feedback import FeedbackRecord
 from rcmvae.label_map import LabelMap, claim_channels, free_channels
 from training.config import from_json
+from training.data import NO_LABEL
 from training.draft import FITTED_ACCURACY, FITTED_RECALL, foundation_of, write_draft
 from training.encode import encode, session_of
+from training.golden_set import read_golden
 
 logger = logging.getLogger(__name__)
 
@@ -40,22 +42,25 @@ def correction_of(record: FeedbackRecord) -> Correction:
     return Correction(record.feedback_id, record.label, record.input)
 
 
-def relabel(parent: Bundle, corrections: Sequence[Correction]) -> BundleDraft:
-    """Add corrections to the parent's label map, and calibrate anew.
+def relabel(
+    parent: Bundle, corrections: Sequence[Correction], withdrawn: Sequence[str] = ()
+) -> BundleDraft:
+    """Add corrections to the parent's label map, take others out of it, and calibrate anew.
 
     Args:
         parent: the bundle to start from.
-        corrections: at least one; inputs have the signature's shape.
+        corrections: inputs have the signature's shape.
+        withdrawn: feedback ids; those that are not in the map are ignored.
 
     Raises:
         NoFreeChannel: a new label found no channel to claim.
     """
     calibration = parse_calibration(parent.read(CALIBRATION))
-    x = np.stack([correction.input for correction in corrections])
-    responsibilities = encode(session_of(parent.read(ENCODER)), x).responsibilities()
-    label_map = add_corrections(
-        read_label_map(parent), corrections, responsibilities, calibration.free_mass
-    )
+    label_map = _without(parent, withdrawn)
+    if corrections:
+        x = np.stack([correction.input for correction in corrections])
+        responsibilities = encode(session_of(parent.read(ENCODER)), x).responsibilities()
+        label_map = add_corrections(label_map, corrections, responsibilities, calibration.free_mass)
     return write_draft(
         foundation_of(parent, calibration.temperature),
         label_map,
@@ -64,10 +69,25 @@ def relabel(parent: Bundle, corrections: Sequence[Correction]) -> BundleDraft:
             method="relabel",
             parent_version=parent.version,
             feedback_ids=tuple(correction.feedback_id for correction in corrections),
+            withdrawn_ids=tuple(withdrawn),
             data_sha256=parent.manifest.lineage.data_sha256,
         ),
         _inherited_metrics(parent),
     )
+
+
+def _without(parent: Bundle, withdrawn: Sequence[str]) -> LabelMap:
+    """The parent's label map without some examples.
+
+    A label that came with feedback goes with its last example; those of the golden set stay.
+    """
+    before = read_label_map(parent)
+    after = before.withdraw(withdrawn)
+    golden = read_golden(parent.read(GOLDEN)).examples.y
+    first = int(golden.max(initial=NO_LABEL)) + 1
+    had, has = set(before.contribution_labels), set(after.contribution_labels)
+    emptied = {i for i in had - has if i >= first}
+    return after.without_labels({before.labels[i] for i in emptied}) if emptied else after
 
 
 def labels_without_channel(parent: Bundle, corrections: Sequence[Correction]) -> frozenset[str]:

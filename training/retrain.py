@@ -45,7 +45,7 @@ GATE_SHARE = 0.9
 """Of a job's work: what is done when the last epoch ends, and when the gate begins."""
 
 RetrainMethod = Literal["relabel", "refit"]
-Maker = Callable[[Bundle, Sequence[Correction]], BundleDraft]
+Maker = Callable[[Bundle, Sequence[Correction], Sequence[str]], BundleDraft]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class RetrainResult:
         version: the bundle that is current now.
         parent: the bundle that the first promoted one came from; None where none was.
         applied: ids that a bundle now holds.
+        withdrawn: ids that it no longer holds: taken back, or replaced by newer corrections.
         rejected: ids that no bundle will hold, with the reason.
         quarantined: ids that are set aside until a person decides.
         queued: ids that wait for a refit: their label is new and found no free channel.
@@ -67,6 +68,7 @@ class RetrainResult:
     version: str
     parent: str | None
     applied: tuple[str, ...]
+    withdrawn: tuple[str, ...]
     rejected: tuple[tuple[str, str], ...]
     quarantined: tuple[str, ...]
     queued: tuple[str, ...]
@@ -91,10 +93,26 @@ class Job:
         """What is claimed, in the order in which it was posted."""
         return self.claim.records if self.claim else ()
 
-    def mark_applied(self, ids: Sequence[str], version: str) -> None:
-        """State that a bundle holds these corrections."""
-        if self.claim and ids:
-            self.store.mark_applied(self.claim.token, ids, version)
+    @property
+    def leaving(self) -> list[str]:
+        """Ids of what goes whatever is added: taken back, or replaced by what a bundle holds."""
+        gone = self.claim.subtract if self.claim else ()
+        replaced = set(self.replaced_by([record.feedback_id for record in self.records]))
+        return [record.feedback_id for record in gone if record.feedback_id not in replaced]
+
+    def replaced_by(self, ids: Sequence[str]) -> list[str]:
+        """Ids of what goes when these corrections are added."""
+        return [old for name in ids for old in self.claim.replaced_by(name)] if self.claim else []
+
+    def mark_applied(self, ids: Sequence[str], version: str, gone: Sequence[str]) -> None:
+        """State that a bundle holds these corrections, and others no more."""
+        if self.claim and (ids or gone):
+            self.store.mark_applied(self.claim.token, ids, version, gone)
+
+    def keep(self, ids: Sequence[str], reason: str) -> None:
+        """State that corrections which were to leave stay in the bundle, and why."""
+        if self.claim:
+            self.store.keep(self.claim.token, ids, reason)
 
     def reject(self, ids: Sequence[str], reason: str) -> None:
         """State that no bundle will hold these corrections, and why."""
@@ -104,7 +122,7 @@ class Job:
     def hold(self, ids: Sequence[str], reason: str) -> None:
         """Set these corrections aside until a person decides."""
         if self.claim:
-            self.store.reject(self.claim.token, ids, reason)
+            self.store.quarantine(self.claim.token, ids, reason)
 
     def release(self) -> None:
         """Queue again what was not settled."""
@@ -117,6 +135,7 @@ class _Tally:
     """What a job has done so far."""
 
     applied: list[str]
+    withdrawn: list[str]
     rejected: list[tuple[str, str]]
     quarantined: list[str]
     queued: list[str]
@@ -154,7 +173,7 @@ def retrain(
     """
     started = time.perf_counter()
     reporter = reporter or Alone(store)
-    tally, homeless = _Tally([], [], [], [], [], []), set[str]()
+    tally, homeless = _Tally([], [], [], [], [], [], []), set[str]()
     before: str | None = None
     # Every round settles what it claims, but for labels that the next round leaves where they are.
     while claim := store.claim(
@@ -178,6 +197,7 @@ def _result(models: Path, before: str, tally: _Tally, seconds: float) -> Retrain
         version=read_pointer(models) or before,
         parent=tally.parent,
         applied=tuple(tally.applied),
+        withdrawn=tuple(tally.withdrawn),
         rejected=tuple(tally.rejected),
         quarantined=tuple(tally.quarantined),
         queued=tuple(tally.queued),
@@ -206,9 +226,11 @@ def _maker(job: Job) -> Maker:
     # torch is only loaded where it is needed: a relabel has to take seconds.
     from training.refit import refit  # noqa: PLC0415
 
-    def refit_all(parent: Bundle, corrections: Sequence[Correction]) -> BundleDraft:
-        earlier = [correction_of(record) for record in job.store.applied()]
-        everything = [*earlier, *corrections]
+    def refit_all(
+        parent: Bundle, corrections: Sequence[Correction], gone: Sequence[str]
+    ) -> BundleDraft:
+        applied = (record for record in job.store.applied() if record.feedback_id not in gone)
+        everything = [*(correction_of(record) for record in applied), *corrections]
         return refit(parent, everything, on_epoch=lambda share: _tell_epoch(job, share))
 
     return refit_all
@@ -220,6 +242,10 @@ def _tell_epoch(job: Job, share: float) -> None:
 
 
 def _apply(job: Job, tally: _Tally) -> frozenset[str]:
+    leaving = job.leaving
+    if job.method == "relabel":
+        _subtract(job, leaving, tally)
+        leaving = []
     parent = load_current(job.models)
     fresh = _without_present(job, parent, tally)
     refusals = _refusals(fresh, parent.manifest.input)
@@ -229,16 +255,45 @@ def _apply(job: Job, tally: _Tally) -> frozenset[str]:
     waiting = [correction_of(r) for r in fresh if r.feedback_id not in refusals]
     homeless = _homeless(job, parent, waiting)
     tally.queued.extend(c.feedback_id for c in waiting if c.label in homeless)
-    _settle(job, [c for c in waiting if c.label not in homeless], tally)
+    _settle(job, [c for c in waiting if c.label not in homeless], leaving, tally)
     return homeless
+
+
+def _subtract(job: Job, leaving: Sequence[str], tally: _Tally) -> None:
+    """Take corrections out of the label map; those without which the gate refuses it stay."""
+    if not leaving:
+        return
+    parent = load_current(job.models)
+    held = set(read_label_map(parent).ids).intersection(leaving)
+    try:
+        promoted = _promote(job, parent, [], leaving) if held else None
+    except _NotPromoted as refused:
+        tally.refused += 1
+        if len(leaving) == 1 or tally.refused > MOST_REFUSALS:
+            tally.gates.append(refused.report)
+            job.keep(leaving, f"not taken back: gate: {refused.report.reason}")
+            logger.warning("the gate keeps %d corrections that were taken back", len(leaving))
+            return
+        for part in (leaving[: len(leaving) // 2], leaving[len(leaving) // 2 :]):
+            _subtract(job, part, tally)
+        return
+    version = promoted.version if promoted else parent.version
+    job.mark_applied([], version, leaving)
+    tally.withdrawn.extend(leaving)
+    if promoted:
+        tally.gates.append(promoted.seen)
+        tally.parent = tally.parent or promoted.parent
 
 
 def _without_present(job: Job, parent: Bundle, tally: _Tally) -> list[FeedbackRecord]:
     """Mark what the bundle holds already: a job was killed between promoting and saying so."""
     present = set(read_label_map(parent).ids)
     done = [r.feedback_id for r in job.records if r.feedback_id in present]
-    job.mark_applied(done, parent.version)
+    # What they replace went with the same promotion.
+    gone = [i for i in job.replaced_by(done) if i not in present]
+    job.mark_applied(done, parent.version, gone)
     tally.applied.extend(done)
+    tally.withdrawn.extend(gone)
     return [record for record in job.records if record.feedback_id not in present]
 
 
@@ -252,24 +307,33 @@ def _homeless(job: Job, parent: Bundle, waiting: Sequence[Correction]) -> frozen
     return homeless
 
 
-def _settle(job: Job, waiting: Sequence[Correction], tally: _Tally) -> None:
-    """Promote a bundle with the corrections; what the gate does not let pass together, in parts."""
+def _settle(job: Job, waiting: Sequence[Correction], leaving: Sequence[str], tally: _Tally) -> None:
+    """Promote a bundle with the corrections; what the gate does not let pass together, in parts.
+
+    Args:
+        job: see there.
+        waiting: to be added; what they replace goes with them.
+        leaving: to be taken out besides.
+        tally: of what was done.
+    """
     if not waiting and job.method == "relabel":
         return
     ids = [correction.feedback_id for correction in waiting]
+    gone = [*leaving, *job.replaced_by(ids)]
     try:
-        promoted = _promote(job, load_current(job.models), waiting)
+        promoted = _promote(job, load_current(job.models), waiting, gone)
     except _NotPromoted as refused:
         tally.refused += 1
         if job.method == "relabel" and len(waiting) > 1 and tally.refused <= MOST_REFUSALS:
             logger.warning("%d corrections together do not pass: in parts", len(waiting))
             for part in _parts(waiting):
-                _settle(job, part, tally)
+                _settle(job, part, [], tally)
         else:
             _set_aside(job, ids, refused, tally)
         return
-    job.mark_applied(ids, promoted.version)
+    job.mark_applied(ids, promoted.version, gone)
     tally.applied.extend(ids)
+    tally.withdrawn.extend(gone)
     tally.gates.append(promoted.seen)
     tally.parent = tally.parent or promoted.parent
 
@@ -326,14 +390,16 @@ class _NotPromoted(Exception):
         self.report = report
 
 
-def _promote(job: Job, parent: Bundle, corrections: Sequence[Correction]) -> _Promoted:
+def _promote(
+    job: Job, parent: Bundle, corrections: Sequence[Correction], gone: Sequence[str]
+) -> _Promoted:
     """Make, gate and promote a candidate, again from the new parent where the pointer moved.
 
     The claim is renewed right before: a job that lost it promotes nothing.
     """
     make = _maker(job)
     for attempt in range(1, ATTEMPTS + 1):
-        draft = make(parent, corrections)
+        draft = make(parent, corrections, gone)
         job.reporter.say(GATE_SHARE, f"gate: {draft.bundle_version}")
         report = judge(parent, as_bundle(draft), job.gate)
         if report.outcome is not GateOutcome.PROMOTE:
@@ -354,19 +420,9 @@ def _promote(job: Job, parent: Bundle, corrections: Sequence[Correction]) -> _Pr
 
 
 def _refusals(records: Sequence[FeedbackRecord], signature: InputSignature) -> dict[str, str]:
-    """Why some corrections will never be applied, by id.
-
-    Of several corrections of one input the last one holds: a person who posts again means it.
-    """
-    last = {record.input_sha256: record.feedback_id for record in records}
-    reasons: dict[str, str] = {}
-    for record in records:
-        misfit = _misfit(record, signature)
-        if misfit is not None:
-            reasons[record.feedback_id] = misfit
-        elif last[record.input_sha256] != record.feedback_id:
-            reasons[record.feedback_id] = f"superseded by {last[record.input_sha256]}"
-    return reasons
+    """Why some corrections will never be applied, by id."""
+    reasons = ((record.feedback_id, _misfit(record, signature)) for record in records)
+    return {feedback_id: reason for feedback_id, reason in reasons if reason is not None}
 
 
 def _misfit(record: FeedbackRecord, signature: InputSignature) -> str | None:

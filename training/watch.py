@@ -24,6 +24,7 @@ from rcmvae.jobs import (
     JobResult,
     JobState,
     JobStore,
+    reconcile,
 )
 from training.due import Left, Schedule, due_job, labels_since_refit, refit_may_run
 from training.gate import GateConfig, worst_report
@@ -114,8 +115,13 @@ class Watcher:
         return True
 
     def _follow_pointer(self) -> None:
-        """Another bundle may have a channel for what found none."""
+        """Another bundle may have a channel for what found none; and it may have come by hand."""
         version = read_pointer(self._config.models)
+        if version is not None and version != self._version:
+            reason = f"not in version {version}, which was made current by hand"
+            done = reconcile(self._config.models, self._store, worker_name(), reason)
+            if done.quarantined or done.applied:
+                logger.warning("%s: %s", version, done)
         if version != self._version:
             self._version, self._left = version, Left()
 
@@ -155,6 +161,7 @@ class Watcher:
             logger.warning("job %s: %s", claim.job.job_id, lost)
 
     def _result(self, job: JobRecord, reporter: Reporter) -> JobResult:
+        self._follow_pointer()
         before = self._store.waiting()
         declined = self._declined(job)
         if declined is not None:
@@ -166,8 +173,15 @@ class Watcher:
         self._left = Left(len(done.queued), before.newest_seq)
         self._version = done.version
         if self._config.keep and done.parent is not None:
-            prune(self._config.models, self._config.keep)
+            self._prune()
         return _job_result(JobMethod(method), done)
+
+    def _prune(self) -> None:
+        """Remove old bundles; what cannot be removed now stays until the next time."""
+        try:
+            prune(self._config.models, self._config.keep)
+        except (RcmvaeError, OSError) as error:
+            logger.warning("old bundles were not removed: %s", error)
 
     def _declined(self, job: JobRecord) -> str | None:
         """Why a refit that drift asks for would learn nothing new, or None."""
@@ -195,6 +209,7 @@ def _is_held(job: JobRecord, now: datetime) -> bool:
 def _job_result(method: JobMethod, done: RetrainResult) -> JobResult:
     counts = JobCounts(
         applied=len(done.applied),
+        withdrawn=len(done.withdrawn),
         rejected=len(done.rejected),
         quarantined=len(done.quarantined),
         waiting=len(done.queued),

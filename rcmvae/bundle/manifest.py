@@ -95,12 +95,18 @@ class Lineage(_Frozen):
     """How a bundle came to be: by which method, from which parent, with which feedback.
 
     Attributes:
+        method: see there.
+        parent_version: of the bundle it was made from.
+        feedback_ids: corrections that the parent did not hold.
+        withdrawn_ids: corrections that this one no longer holds.
+        data_sha256: of the data of the fit.
         gate: what the gate said of it; None for what it did not judge, such as a fit.
     """
 
     method: Method
     parent_version: Version | None = None
     feedback_ids: tuple[str, ...] = ()
+    withdrawn_ids: tuple[str, ...] = ()
     data_sha256: str | None = None
     gate: GateReport | None = None
 

@@ -1,28 +1,38 @@
 """Corrections from people: what they are, and the store that never loses one."""
 
+from rcmvae.feedback.reconciling import Reconciled
 from rcmvae.feedback.record import (
+    ANONYMOUS,
     Capture,
     Claim,
     FeedbackCounts,
+    FeedbackEvent,
+    FeedbackFilter,
+    FeedbackPage,
     FeedbackRecord,
-    FeedbackStatus,
     NewFeedback,
     Unlabelled,
     Waiting,
 )
 from rcmvae.feedback.shown import GivenLabel, PlacedCapture, Span
+from rcmvae.feedback.status import FeedbackStatus
 from rcmvae.feedback.store import FeedbackStore
 
 __all__ = [
+    "ANONYMOUS",
     "Capture",
     "Claim",
     "FeedbackCounts",
+    "FeedbackEvent",
+    "FeedbackFilter",
+    "FeedbackPage",
     "FeedbackRecord",
     "FeedbackStatus",
     "FeedbackStore",
     "GivenLabel",
     "NewFeedback",
     "PlacedCapture",
+    "Reconciled",
     "Span",
     "Unlabelled",
     "Waiting",

@@ -5,12 +5,10 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, delete, insert, select
 
 from rcmvae.errors import PredictionNotFound
+from rcmvae.feedback.parts import parts
 from rcmvae.feedback.record import Capture
 from rcmvae.feedback.rows import capture_of, input_columns
 from rcmvae.feedback.schema import capture, feedback
-
-# Old builds of SQLite allow 999 parameters in a statement.
-_PARAMETERS = 500
 
 
 def insert_captures(connection: Connection, captures: Sequence[Capture]) -> None:
@@ -39,7 +37,7 @@ def find_capture(connection: Connection, prediction_id: str) -> Capture:
 def find_captures(connection: Connection, prediction_ids: Iterable[str]) -> dict[str, Capture]:
     """Return the captures of predictions by id; an id that is not kept is left out."""
     found: dict[str, Capture] = {}
-    for part in in_parts(list(dict.fromkeys(prediction_ids))):
+    for part in parts(list(dict.fromkeys(prediction_ids))):
         query = select(capture).where(capture.c.prediction_id.in_(part))
         found |= {row.prediction_id: capture_of(row) for row in connection.execute(query)}
     return found
@@ -76,15 +74,10 @@ def delete_oldest(connection: Connection, keep: int) -> int:
 
 def _known(connection: Connection, names: Sequence[str]) -> set[str]:
     known: set[str] = set()
-    for part in in_parts(names):
+    for part in parts(names):
         query = select(capture.c.prediction_id).where(capture.c.prediction_id.in_(part))
         known.update(connection.execute(query).scalars())
     return known
-
-
-def in_parts(names: Sequence[str]) -> Iterable[Sequence[str]]:
-    """Names in parts that fit into the parameters of one statement."""
-    return (names[start : start + _PARAMETERS] for start in range(0, len(names), _PARAMETERS))
 
 
 def _values(item: Capture) -> dict[str, object]:

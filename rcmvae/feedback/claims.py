@@ -4,19 +4,40 @@ A worker may be stopped at any point. Its lease then runs out, another worker cl
 corrections under a new token, and whatever the first one still sends is refused.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, update
 
 from rcmvae.errors import ClaimLost
-from rcmvae.feedback.record import Claim, FeedbackStatus, Waiting
-from rcmvae.feedback.rows import record_of
+from rcmvae.feedback.conflict import prevailing
+from rcmvae.feedback.lives import Step, settle, statements
+from rcmvae.feedback.lives import take as take_steps
+from rcmvae.feedback.parts import parts
+from rcmvae.feedback.postgresql import lock_lives
+from rcmvae.feedback.record import Claim, Waiting
+from rcmvae.feedback.rows import record_of, status_of
 from rcmvae.feedback.schema import feedback
+from rcmvae.feedback.status import LEAVING, FeedbackStatus
 
 _IS_QUEUED = feedback.c.status == FeedbackStatus.QUEUED.value
 _IS_CLAIMED = feedback.c.status == FeedbackStatus.CLAIMED.value
+_IS_LEAVING = feedback.c.status.in_(sorted(status.value for status in LEAVING))
+_LENT = (FeedbackStatus.CLAIMED, FeedbackStatus.WITHDRAWING)
+"""What something that was claimed may be while its claim holds."""
+_OUT = (FeedbackStatus.WITHDRAWN, FeedbackStatus.SUPERSEDED, FeedbackStatus.QUEUED)
+"""What something that was subtracted may have become since."""
+_FACTS = (
+    feedback.c.feedback_id,
+    feedback.c.status,
+    feedback.c.reason,
+    feedback.c.applied_version,
+    feedback.c.claimed_by,
+    feedback.c.lease_expires,
+    feedback.c.input_sha256,
+)
 
 
 def take(
@@ -29,9 +50,13 @@ def take(
 ) -> Claim | None:
     """Claim the oldest corrections that are queued or whose lease has ended; None if none are.
 
+    What a bundle has to lose comes with them: what is leaving, and what they replace.
+
     The candidates stand in a materialized table expression: PostgreSQL may otherwise evaluate the
     limit more than once and take more. SQLite ignores the row locks; its write lock does as much.
     """
+    lock_lives(connection)
+    token = uuid4().hex
     due = (
         select(feedback.c.seq)
         .where(_is_due(now), feedback.c.label.not_in(sorted(skip_labels)))
@@ -41,20 +66,54 @@ def take(
         .cte("due")
         .prefix_with("MATERIALIZED")
     )
-    token = uuid4().hex
+    lent = {"claim_token": token, "claimed_by": worker, "lease_expires": expires}
     statement = (
         update(feedback)
         .where(feedback.c.seq.in_(select(due.c.seq)))
-        .values(
-            status=FeedbackStatus.CLAIMED.value,
-            claim_token=token,
-            claimed_by=worker,
-            lease_expires=expires,
-        )
-        .returning(feedback)
+        .values(status=FeedbackStatus.CLAIMED.value, **lent)
+        .returning(feedback.c.input_sha256)
     )
-    rows = sorted(connection.execute(statement), key=lambda row: int(row.seq))
-    return Claim(token, expires, tuple(record_of(row) for row in rows)) if rows else None
+    digests = set(connection.execute(statement).scalars())
+    replaced = _replace(connection, digests, token, worker, now)
+    oldest = select(feedback.c.seq).where(_may_leave(now)).order_by(feedback.c.seq).limit(limit)
+    connection.execute(update(feedback).where(feedback.c.seq.in_(oldest)).values(lent))
+    for part in parts(replaced):
+        connection.execute(update(feedback).where(feedback.c.feedback_id.in_(part)).values(lent))
+    return _claim(connection, token, expires)
+
+
+def _replace(
+    connection: Connection, digests: Iterable[str], token: str, worker: str, now: datetime
+) -> list[str]:
+    """Settle the inputs of what was just claimed; ids of what a bundle holds in their stead.
+
+    A claimed correction that does not prevail was lent before: a bundle may hold it.
+    """
+    settle(connection, digests, worker, now)
+    own = select(feedback.c.feedback_id).where(feedback.c.claim_token == token, _IS_CLAIMED)
+    mine = set(connection.execute(own).scalars())
+    steps, replaced = list[Step](), list[str]()
+    for said in statements(connection, digests).values():
+        first = prevailing(said)
+        detail, values = f"{first.feedback_id} prevails", {"superseded_by": first.feedback_id}
+        steps.extend(
+            Step(s.feedback_id, FeedbackStatus.REPLACED, detail, values)
+            for s in said
+            if s is not first and s.feedback_id in mine
+        )
+        if first.feedback_id in mine:
+            replaced.extend(s.feedback_id for s in said if s.status is FeedbackStatus.APPLIED)
+    take_steps(connection, steps, worker, now)
+    return replaced
+
+
+def _claim(connection: Connection, token: str, expires: datetime) -> Claim | None:
+    query = select(feedback).where(feedback.c.claim_token == token).order_by(feedback.c.seq)
+    rows = [(row.status, record_of(row)) for row in connection.execute(query)]
+    claimed = FeedbackStatus.CLAIMED.value
+    records = tuple(record for status, record in rows if status == claimed)
+    subtract = tuple(record for status, record in rows if status != claimed)
+    return Claim(token, expires, records, subtract) if rows else None
 
 
 def count_waiting(connection: Connection, now: datetime) -> Waiting:
@@ -62,40 +121,103 @@ def count_waiting(connection: Connection, now: datetime) -> Waiting:
     created = feedback.c.created
     columns = (func.count(), func.max(feedback.c.seq), func.min(created), func.max(created))
     row = connection.execute(select(*columns).where(_is_due(now))).one()
-    return Waiting(int(row[0]), int(row[1] or 0), row[2], row[3])
+    leaving = connection.execute(select(func.count()).where(_may_leave(now))).scalar_one()
+    return Waiting(int(row[0]), int(row[1] or 0), row[2], row[3], int(leaving))
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
     return or_(_IS_QUEUED, and_(_IS_CLAIMED, feedback.c.lease_expires <= now))
 
 
-def finish(
+def _may_leave(now: datetime) -> ColumnElement[bool]:
+    is_free = or_(feedback.c.lease_expires.is_(None), feedback.c.lease_expires <= now)
+    return and_(_IS_LEAVING, is_free)
+
+
+def apply(
     connection: Connection,
     token: str,
     feedback_ids: Sequence[str],
-    status: FeedbackStatus,
-    *,
-    applied_version: str | None = None,
-    reason: str | None = None,
+    subtracted: Sequence[str],
+    version: str,
+    now: datetime,
 ) -> None:
-    """Give claimed corrections their final status, all or none.
+    """State that a bundle holds some corrections and others no more, all or none.
 
     Saying the same twice is harmless, so that a worker which saw no answer may ask again.
 
     Raises:
         ClaimLost: one of them is not held under this token.
     """
-    final = {"status": status.value, "applied_version": applied_version, "reason": reason}
-    done = and_(*(feedback.c[name].is_not_distinct_from(value) for name, value in final.items()))
-    held = _held(connection, token, or_(_IS_CLAIMED, done))
-    lost = sorted(set(feedback_ids) - held)
-    if lost:
-        raise ClaimLost(f"{len(lost)} of the claimed corrections went to another, first {lost[0]}")
-    if not feedback_ids:
-        return
-    statement = update(feedback).where(feedback.c.feedback_id == bindparam("held_id"))
-    rows = [{"held_id": feedback_id} for feedback_id in feedback_ids]
-    connection.execute(statement.values(**final, lease_expires=None), rows)
+    lock_lives(connection)
+    rows = _held(connection, token, [*feedback_ids, *subtracted])
+    final = {"lease_expires": None, "applied_version": version}
+    added = [rows[name] for name in feedback_ids if not _is_applied(rows[name], version)]
+    gone = [rows[name] for name in subtracted if status_of(rows[name].status) not in _OUT]
+    _require_open(row for row in added if status_of(row.status) not in _LENT)
+    # What was taken back meanwhile is in the bundle all the same, and leaves with the next one.
+    steps = [Step(row.feedback_id, _added(row), version, final) for row in added]
+    steps += [
+        Step(row.feedback_id, _gone(row), f"not in {version}", {"lease_expires": None})
+        for row in gone
+    ]
+    _finish(connection, steps, [*added, *gone], now)
+
+
+def _is_applied(row: Row[Any], version: str) -> bool:
+    return row.applied_version == version and row.lease_expires is None
+
+
+def _added(row: Row[Any]) -> FeedbackStatus:
+    status = status_of(row.status)
+    return FeedbackStatus.APPLIED if status is FeedbackStatus.CLAIMED else status
+
+
+def _gone(row: Row[Any]) -> FeedbackStatus:
+    if status_of(row.status) is FeedbackStatus.WITHDRAWING:
+        return FeedbackStatus.WITHDRAWN
+    return FeedbackStatus.SUPERSEDED
+
+
+def set_aside(
+    connection: Connection,
+    token: str,
+    feedback_ids: Sequence[str],
+    status: FeedbackStatus,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Reject or quarantine claimed corrections, all or none; harmless to repeat.
+
+    Raises:
+        ClaimLost: one of them is not held under this token.
+    """
+    lock_lives(connection)
+    rows = _held(connection, token, feedback_ids).values()
+    still = [r for r in rows if (r.status, r.reason) != (status.value, reason)]
+    _require_open(row for row in still if status_of(row.status) not in _LENT)
+    # What was taken back meanwhile stays so.
+    changed = [row for row in still if row.status == FeedbackStatus.CLAIMED.value]
+    final = {"reason": reason, "lease_expires": None}
+    steps = [Step(row.feedback_id, status, reason, final) for row in changed]
+    _finish(connection, steps, changed, now)
+
+
+def keep(
+    connection: Connection, token: str, feedback_ids: Sequence[str], reason: str, now: datetime
+) -> None:
+    """State that corrections which were to leave stay in the bundle, all or none, and why.
+
+    Raises:
+        ClaimLost: one of them is not held under this token.
+    """
+    lock_lives(connection)
+    rows = _held(connection, token, feedback_ids).values()
+    final = {"reason": reason, "lease_expires": None, "superseded_by": None}
+    leaving = [row for row in rows if status_of(row.status) in LEAVING]
+    steps = [Step(r.feedback_id, FeedbackStatus.APPLIED, reason, final) for r in leaving]
+    # Not settled: the same refusal would come again at once.
+    take_steps(connection, steps, _worker(leaving), now)
 
 
 def renew(connection: Connection, token: str, expires: datetime) -> None:
@@ -104,33 +226,64 @@ def renew(connection: Connection, token: str, expires: datetime) -> None:
     Raises:
         ClaimLost: nothing is claimed under this token any more.
     """
-    held = and_(feedback.c.claim_token == token, _IS_CLAIMED)
+    held = and_(feedback.c.claim_token == token, feedback.c.lease_expires.is_not(None))
     renewed = connection.execute(update(feedback).where(held).values(lease_expires=expires))
     if renewed.rowcount == 0:
         raise ClaimLost("nothing is claimed under this token any more")
 
 
-def give_back(connection: Connection, token: str) -> None:
+def give_back(connection: Connection, token: str, now: datetime) -> None:
     """Queue again what is still claimed under a token; what was finished stays finished.
 
     Raises:
         ClaimLost: no correction carries this token any more.
     """
-    if not _held(connection, token, feedback.c.claim_token == token):
+    lock_lives(connection)
+    carried = feedback.c.claim_token == token
+    first = connection.execute(select(feedback.c.claimed_by).where(carried).limit(1)).first()
+    if first is None:
         raise ClaimLost("no correction carries this token any more")
-    held = and_(feedback.c.claim_token == token, _IS_CLAIMED)
-    connection.execute(
+    free = {"claim_token": None, "claimed_by": None, "lease_expires": None}
+    queued = (
         update(feedback)
-        .where(held)
-        .values(
-            status=FeedbackStatus.QUEUED.value,
-            claim_token=None,
-            claimed_by=None,
-            lease_expires=None,
-        )
+        .where(carried, _IS_CLAIMED)
+        .values(status=FeedbackStatus.QUEUED.value, **free)
+        .returning(feedback.c.input_sha256)
     )
+    digests = set(connection.execute(queued).scalars())
+    lent = and_(carried, feedback.c.lease_expires.is_not(None))
+    connection.execute(update(feedback).where(lent).values(free))
+    settle(connection, digests, first.claimed_by, now)
 
 
-def _held(connection: Connection, token: str, condition: ColumnElement[bool]) -> set[str]:
-    query = select(feedback.c.feedback_id).where(feedback.c.claim_token == token, condition)
-    return set(connection.execute(query.with_for_update()).scalars())
+def _finish(
+    connection: Connection, steps: Sequence[Step], rows: Sequence[Row[Any]], now: datetime
+) -> None:
+    if not rows:
+        return
+    take_steps(connection, steps, _worker(rows), now)
+    settle(connection, {row.input_sha256 for row in rows}, _worker(rows), now)
+
+
+def _worker(rows: Sequence[Row[Any]]) -> str:
+    return str(rows[0].claimed_by) if rows else ""
+
+
+def _held(connection: Connection, token: str, feedback_ids: Sequence[str]) -> dict[str, Row[Any]]:
+    found: dict[str, Row[Any]] = {}
+    for part in parts(list(dict.fromkeys(feedback_ids))):
+        query = select(*_FACTS).where(
+            feedback.c.feedback_id.in_(part), feedback.c.claim_token == token
+        )
+        found |= {row.feedback_id: row for row in connection.execute(query.with_for_update())}
+    _require_none(sorted(set(feedback_ids) - found.keys()))
+    return {name: found[name] for name in feedback_ids}
+
+
+def _require_open(rows: Iterable[Row[Any]]) -> None:
+    _require_none(sorted(row.feedback_id for row in rows))
+
+
+def _require_none(lost: Sequence[str]) -> None:
+    if lost:
+        raise ClaimLost(f"{len(lost)} of the claimed corrections went to another, first {lost[0]}")

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rcmvae.errors import StoreUnavailable
 from rcmvae.feedback.moved_file import WatchedFile
+from rcmvae.feedback.postgresql import open_postgresql
 from rcmvae.feedback.revision import upgrade
 from rcmvae.feedback.sqlite import READS, choose_driver, open_sqlite
 
@@ -35,7 +36,7 @@ class Database:
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        engine = self.engine.execution_options(**{READS: True})
+        engine = self.engine.execution_options(**{READS: True}, postgresql_readonly=True)
         with translated_errors():
             if self.file is not None:
                 self.file.follow()
@@ -101,8 +102,8 @@ def _open_engine(url: URL, busy_seconds: float) -> Engine:
     if url.get_backend_name() == "sqlite":
         return open_sqlite(url, driver=choose_driver(), busy_seconds=busy_seconds)
     try:
-        return create_engine(
-            url, pool_pre_ping=True, pool_timeout=busy_seconds, hide_parameters=True
-        )
+        if url.get_backend_name() == "postgresql":
+            return open_postgresql(url, busy_seconds=busy_seconds)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise StoreUnavailable(f"no driver for {url.drivername}: {error}") from error
+    raise StoreUnavailable(f"expected sqlite or postgresql+psycopg, got {url.drivername}")

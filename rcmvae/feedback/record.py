@@ -6,32 +6,21 @@ Everything here is immutable. Nothing here knows the database.
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rcmvae.errors import InvalidInput
+from rcmvae.feedback.status import FeedbackStatus
 from rcmvae.label_name import label_name
 
 MAX_NAME = 128
 """Longest prediction id, bundle version, worker name and idempotency key, in characters."""
+MAX_SOURCE = 64
+"""Longest name of a source, in characters."""
 MAX_RANK = 4
-
-
-class FeedbackStatus(StrEnum):
-    """Where a correction stands in its life.
-
-    queued    durable, waiting for a retrain worker; also what a released or lapsed claim returns to
-    claimed   a worker holds it under a lease; when the lease ends anybody may claim it again
-    applied   part of the bundle named in ``applied_version``; final
-    rejected  will never be part of a bundle, for the reason given; final
-    """
-
-    QUEUED = "queued"
-    CLAIMED = "claimed"
-    APPLIED = "applied"
-    REJECTED = "rejected"
+ANONYMOUS = "anonymous"
+"""The author where nobody has to say who he is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,10 +63,14 @@ class FeedbackRecord:
         prediction_id: the prediction that was corrected, if any.
         status: see FeedbackStatus.
         created: when it became durable, aware, UTC.
-        applied_version: the bundle that took it in; None unless applied.
-        reason: why it was rejected; None unless rejected.
+        applied_version: the bundle that took it in last; None if none ever did.
+        reason: why it was rejected, quarantined or taken back, or why it could not be taken back.
         bundle_version: the version that made the prediction, if known.
         input_sha256: of the input's little-endian float32 bytes, lower-case hexadecimal.
+        author: who said it.
+        source: the tool or batch that it came from, if that was said.
+        superseded_by: the correction of the same input that prevails; None unless replaced or
+            superseded.
     """
 
     feedback_id: str
@@ -90,6 +83,9 @@ class FeedbackRecord:
     reason: str | None
     bundle_version: str | None
     input_sha256: str
+    author: str
+    source: str | None
+    superseded_by: str | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,12 +123,21 @@ class Claim:
     Args:
         token: the fence; the store takes results only from the holder of the newest token.
         expires: aware, UTC; from then on others may claim the same corrections.
-        records: in the order in which they were posted.
+        records: to be added, in the order in which they were posted; each of another input.
+        subtract: to be taken out of the label map, where they are in it: what was withdrawn, what
+            another correction has replaced, and what one of ``records`` replaces.
     """
 
     token: str
     expires: datetime
     records: tuple[FeedbackRecord, ...]
+    subtract: tuple[FeedbackRecord, ...] = ()
+
+    def replaced_by(self, feedback_id: str) -> tuple[str, ...]:
+        """Ids of what has to go when one of ``records`` is added: they are of the same input."""
+        new = {record.feedback_id: record.input_sha256 for record in self.records}
+        digest = new[feedback_id]
+        return tuple(old.feedback_id for old in self.subtract if old.input_sha256 == digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +149,14 @@ class Waiting:
         newest_seq: place of the newest one in the order in which all were posted; 0 for none.
         oldest: when the oldest one was posted; None for none.
         newest: when the newest one was.
+        leaving: how many more a label map has to lose, which is due without any pause.
     """
 
     count: int
     newest_seq: int
     oldest: datetime | None
     newest: datetime | None
+    leaving: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +176,60 @@ class Unlabelled:
 class FeedbackCounts:
     """How many corrections stand where, and since when the oldest one waits."""
 
-    queued: int
-    claimed: int
-    applied: int
-    rejected: int
-    oldest_queued: datetime | None
+    queued: int = 0
+    claimed: int = 0
+    applied: int = 0
+    quarantined: int = 0
+    replaced: int = 0
+    superseded: int = 0
+    withdrawing: int = 0
+    withdrawn: int = 0
+    rejected: int = 0
+    oldest_queued: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackEvent:
+    """One line of a correction's history, which only grows.
+
+    Claims and their ends are not in it: they tell which process was busy, not what became of a
+    label, and a correction that waits for a free channel may be claimed any number of times.
+
+    Args:
+        feedback_id: of the correction.
+        created: when; aware, UTC.
+        actor: the person or the worker.
+        status: what the correction was from then on.
+        detail: the label, the version, the reason or the correction that prevails.
+    """
+
+    feedback_id: str
+    created: datetime
+    actor: str
+    status: FeedbackStatus
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackFilter:
+    """Which corrections a listing shows; None is any."""
+
+    status: FeedbackStatus | None = None
+    label: str | None = None
+    author: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackPage:
+    """A part of a listing, newest first.
+
+    Args:
+        records: corrections without any after the page's limit.
+        next_before: what to ask for next; None at the end.
+    """
+
+    records: tuple[FeedbackRecord, ...]
+    next_before: int | None
 
 
 def check_label(field_name: str, value: str) -> None:
@@ -186,14 +242,14 @@ def check_label(field_name: str, value: str) -> None:
         raise InvalidInput(field_name, "Unicode normal form C", ascii(value))
 
 
-def check_name(field_name: str, value: str) -> None:
+def check_name(field_name: str, value: str, longest: int = MAX_NAME) -> None:
     """Refuse text that is empty, too long or holds what some database or log cannot.
 
     Raises:
         InvalidInput: control characters, NUL and lone surrogates are among the refused.
     """
-    if not 1 <= len(value) <= MAX_NAME:
-        raise InvalidInput(field_name, f"1 to {MAX_NAME} characters", f"{len(value)} characters")
+    if not 1 <= len(value) <= longest:
+        raise InvalidInput(field_name, f"1 to {longest} characters", f"{len(value)} characters")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         raise InvalidInput(field_name, "printable characters", "a control character or surrogate")
 

@@ -6,6 +6,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
+from rcmvae.feedback.postgresql import lock_migration
 from rcmvae.feedback.sqlite import READS
 
 NEWEST = "head"
@@ -15,8 +16,8 @@ NONE = "base"
 def upgrade(engine: Engine, target: str = NEWEST) -> None:
     """Bring the schema up to a revision, in one transaction.
 
-    Several processes may do so at once: the write lock lets one through, the others find the work
-    done. A database that is up to date is only read.
+    Several processes may do so at once: a lock lets one through, the others find the work done.
+    A database that is up to date is only read.
 
     Raises:
         alembic.util.CommandError: the database has a revision that this code does not know.
@@ -25,6 +26,7 @@ def upgrade(engine: Engine, target: str = NEWEST) -> None:
     if target == NEWEST and current(engine) == newest():
         return
     with engine.begin() as connection:
+        lock_migration(connection)
         command.upgrade(_config(connection), target)
 
 
@@ -36,6 +38,7 @@ def downgrade(engine: Engine, target: str) -> None:
         sqlalchemy.exc.DBAPIError: the database fails.
     """
     with engine.begin() as connection:
+        lock_migration(connection)
         command.downgrade(_config(connection), target)
 
 

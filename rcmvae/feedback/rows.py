@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Row
 
 from rcmvae.errors import StoreUnavailable
-from rcmvae.feedback.record import Capture, FeedbackRecord, FeedbackStatus
+from rcmvae.feedback.record import Capture, FeedbackEvent, FeedbackRecord
+from rcmvae.feedback.status import FeedbackStatus
 from rcmvae.feedback.stored_input import StoredInput, decode, encode
 
 
@@ -22,13 +23,25 @@ def record_of(row: Row[Any]) -> FeedbackRecord:
         label=row.label,
         input=_input_of(row, row.feedback_id),
         prediction_id=row.prediction_id,
-        status=_status_of(row.status),
+        status=status_of(row.status),
         created=row.created,
         applied_version=row.applied_version,
         reason=row.reason,
         bundle_version=row.bundle_version,
         input_sha256=row.input_sha256,
+        author=row.author,
+        source=row.source,
+        superseded_by=row.superseded_by,
     )
+
+
+def event_of(row: Row[Any]) -> FeedbackEvent:
+    """Read a row of the table feedback_event.
+
+    Raises:
+        StoreUnavailable: a newer version of this code wrote it.
+    """
+    return FeedbackEvent(row.feedback_id, row.created, row.actor, status_of(row.status), row.detail)
 
 
 def capture_of(row: Row[Any]) -> Capture:
@@ -58,7 +71,12 @@ def _input_of(row: Row[Any], owner: str) -> NDArray[np.float32]:
     return decode(stored, owner)
 
 
-def _status_of(text: str) -> FeedbackStatus:
+def status_of(text: str) -> FeedbackStatus:
+    """Read a status.
+
+    Raises:
+        StoreUnavailable: a newer version of this code wrote it.
+    """
     try:
         return FeedbackStatus(text)
     except ValueError as error:

@@ -7,7 +7,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Dialect,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -19,7 +18,7 @@ from sqlalchemy import (
 )
 
 from rcmvae.errors import StoreUnavailable
-from rcmvae.feedback.record import MAX_NAME
+from rcmvae.feedback.record import MAX_NAME, MAX_SOURCE
 from rcmvae.label_name import MAX_LABEL
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -70,10 +69,11 @@ metadata = MetaData(
     }
 )
 
-# One row for each idempotency key ever used; its corrections point at it.
+# One row for each idempotency key that an author ever used; its corrections carry both.
 submission = Table(
     "submission",
     metadata,
+    Column("author", String(MAX_NAME), primary_key=True),
     Column("idempotency_key", String(MAX_NAME), primary_key=True),
     Column("body_sha256", String(64), nullable=False),
     Column("created", UtcMicroseconds(), nullable=False),
@@ -85,7 +85,9 @@ feedback = Table(
     metadata,
     Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
     Column("feedback_id", String(32), nullable=False, unique=True),
-    Column("idempotency_key", ForeignKey("submission.idempotency_key"), nullable=True, index=True),
+    Column("author", String(MAX_NAME), nullable=False),
+    Column("source", String(MAX_SOURCE), nullable=True),
+    Column("idempotency_key", String(MAX_NAME), nullable=True, index=True),
     Column("label", String(MAX_LABEL), nullable=False),
     Column("prediction_id", String(MAX_NAME), nullable=True),
     Column("bundle_version", String(MAX_NAME), nullable=True),
@@ -96,11 +98,26 @@ feedback = Table(
     Column("lease_expires", UtcMicroseconds(), nullable=True),
     Column("applied_version", String(MAX_NAME), nullable=True),
     Column("reason", Text(), nullable=True),
+    Column("superseded_by", String(32), nullable=True),
     Column("input_shape", String(64), nullable=False),
     Column("input_encoding", String(16), nullable=False),
-    Column("input_sha256", String(64), nullable=False),
+    Column("input_sha256", String(64), nullable=False, index=True),
     Column("input_data", LargeBinary(), nullable=False),
     Index(None, "status", "seq"),
+    Index(None, "author", "seq"),
+    Index(None, "label", "seq"),
+)
+
+# Only ever added to: triggers refuse everything else.
+feedback_event = Table(
+    "feedback_event",
+    metadata,
+    Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
+    Column("feedback_id", String(32), nullable=False, index=True),
+    Column("created", UtcMicroseconds(), nullable=False),
+    Column("actor", String(MAX_NAME), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("detail", Text(), nullable=True),
 )
 
 capture = Table(

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
-from rcmvae.feedback.captures import in_parts
+from rcmvae.feedback.parts import parts
 from rcmvae.feedback.record import Capture
 from rcmvae.feedback.rows import capture_of, record_of
 from rcmvae.feedback.schema import capture, feedback
+from rcmvae.feedback.status import STANDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,6 @@ class GivenLabel:
     bundle_version: str | None
 
 
-_GONE = ("rejected", "withdrawn", "withdrawing", "superseded", "quarantined")
-
-
 def capture_span(connection: Connection) -> Span:
     """Where the kept captures begin and end."""
     first, last = connection.execute(select(func.min(capture.c.seq), func.max(capture.c.seq))).one()
@@ -80,7 +78,7 @@ def given_labels(connection: Connection, limit: int) -> tuple[GivenLabel, ...]:
     )
     query = (
         select(*columns)
-        .where(feedback.c.status.not_in(_GONE))
+        .where(feedback.c.status.in_([status.value for status in STANDING]))
         .order_by(feedback.c.seq.desc())
         .limit(limit)
     )
@@ -92,7 +90,7 @@ def labelled_inputs(
 ) -> dict[str, NDArray[np.float32]]:
     """The inputs of corrections by id; an id that is not there is left out."""
     found: dict[str, NDArray[np.float32]] = {}
-    for part in in_parts(list(dict.fromkeys(feedback_ids))):
+    for part in parts(list(dict.fromkeys(feedback_ids))):
         query = select(feedback).where(feedback.c.feedback_id.in_(part))
         found |= {row.feedback_id: record_of(row).input for row in connection.execute(query)}
     return found

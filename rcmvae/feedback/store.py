@@ -14,15 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
-from rcmvae.errors import FeedbackNotFound
-from rcmvae.feedback import captures, claims, shown, submissions
+from rcmvae.feedback import (
+    captures,
+    claims,
+    history,
+    listing,
+    lives,
+    reconciling,
+    shown,
+    submissions,
+)
 from rcmvae.feedback.database import Database, open_database
+from rcmvae.feedback.postgresql import lock_key, lock_lives
+from rcmvae.feedback.reconciling import Reconciled
 from rcmvae.feedback.record import (
+    ANONYMOUS,
+    MAX_SOURCE,
     Capture,
     Claim,
     FeedbackCounts,
+    FeedbackEvent,
+    FeedbackFilter,
+    FeedbackPage,
     FeedbackRecord,
-    FeedbackStatus,
     NewFeedback,
     Unlabelled,
     Waiting,
@@ -31,6 +45,7 @@ from rcmvae.feedback.record import (
 from rcmvae.feedback.rows import record_of
 from rcmvae.feedback.schema import feedback
 from rcmvae.feedback.shown import GivenLabel, PlacedCapture, Span
+from rcmvae.feedback.status import STANDING, FeedbackStatus
 
 BUSY_SECONDS = 10.0
 
@@ -107,43 +122,50 @@ class FeedbackStore:
         self,
         items: Sequence[NewFeedback],
         *,
+        author: str = ANONYMOUS,
+        source: str | None = None,
         idempotency_key: str | None = None,
         body_sha256: str | None = None,
     ) -> tuple[FeedbackRecord, ...]:
         """Queue corrections, all or none.
 
         Args:
-            items: in the order in which they are to be applied.
-            idempotency_key: 1 to 128 characters; the same key with the same body gives the first
-                reply again and changes nothing.
+            items: in the order in which they were said.
+            author: who says it, 1 to 128 characters.
+            source: the tool or batch that it comes from, 1 to 64 characters.
+            idempotency_key: 1 to 128 characters, the author's own; the same key with the same body
+                gives the first reply again and changes nothing.
             body_sha256: of the request; goes with the key.
+
+        Returns:
+            The corrections as they were posted, queued; `conflict` says which of them prevail.
 
         Raises:
             IdempotencyConflict: the key was used before with another body.
-            InvalidInput: the key does not fit.
+            IdempotencyInFlight: its first use has not ended, and was waited for.
+            InvalidInput: author, source or key do not fit.
             StoreUnavailable: nothing was acknowledged.
         """
         if (idempotency_key is None) != (body_sha256 is None):
             raise ValueError("expected idempotency_key and body_sha256 together, got one of them")
-        if idempotency_key is None or body_sha256 is None:
-            with self._database.write() as connection:
-                return submissions.insert_feedback(connection, items, None, self._clock())
-        check_name("Idempotency-Key", idempotency_key)
-        return self._add_once(items, idempotency_key, body_sha256)
-
-    def _add_once(
-        self, items: Sequence[NewFeedback], key: str, body_sha256: str
-    ) -> tuple[FeedbackRecord, ...]:
+        check_name("author", author)
+        if source is not None:
+            check_name("source", source, MAX_SOURCE)
+        if idempotency_key is not None:
+            check_name("Idempotency-Key", idempotency_key)
+        rows = submissions.feedback_rows(items, author, source)
         with self._database.write() as connection:
-            reply = submissions.first_reply(connection, key, body_sha256)
-            if reply is None:
-                now = self._clock()
-                submissions.open_submission(connection, key, body_sha256, now)
-                reply = submissions.insert_feedback(connection, items, key, now)
-            return reply
+            now = self._clock()
+            if idempotency_key is not None and body_sha256 is not None:
+                lock_key(connection, author, idempotency_key)
+                reply = submissions.first_reply(connection, author, idempotency_key, body_sha256)
+                if reply is not None:
+                    return reply
+                submissions.open_submission(connection, author, idempotency_key, body_sha256, now)
+            return submissions.insert_feedback(connection, items, rows, idempotency_key, now)
 
     def first_reply(
-        self, idempotency_key: str, body_sha256: str
+        self, idempotency_key: str, body_sha256: str, author: str = ANONYMOUS
     ) -> tuple[FeedbackRecord, ...] | None:
         """Return what ``add`` returned when the key was first used, or None if it never was.
 
@@ -151,7 +173,7 @@ class FeedbackStore:
             IdempotencyConflict: the key was used before with another body.
         """
         with self._database.read() as connection:
-            return submissions.first_reply(connection, idempotency_key, body_sha256)
+            return submissions.first_reply(connection, author, idempotency_key, body_sha256)
 
     def get(self, feedback_id: str) -> FeedbackRecord:
         """Return one correction.
@@ -159,12 +181,63 @@ class FeedbackStore:
         Raises:
             FeedbackNotFound: no such id.
         """
-        query = select(feedback).where(feedback.c.feedback_id == feedback_id)
         with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
-        if row is None:
-            raise FeedbackNotFound("no feedback has this id")
-        return record_of(row)
+            return record_of(lives.find(connection, feedback_id))
+
+    def events(self, feedback_id: str) -> tuple[FeedbackEvent, ...]:
+        """Return the history of one correction, oldest first.
+
+        Raises:
+            FeedbackNotFound: no such id.
+        """
+        with self._database.read() as connection:
+            lives.find(connection, feedback_id)
+            return history.of_feedback(connection, feedback_id)
+
+    def listing(
+        self, which: FeedbackFilter, *, limit: int, before: int | None = None
+    ) -> FeedbackPage:
+        """Return corrections, newest first.
+
+        Args:
+            which: what they have in common.
+            limit: at most so many, at least 1.
+            before: ``next_before`` of the page that came before; what was added since is not shown.
+        """
+        if limit < 1:
+            raise ValueError(f"expected limit >= 1, got {limit}")
+        with self._database.read() as connection:
+            return listing.page(connection, which, limit, before)
+
+    def withdraw(self, feedback_id: str, actor: str, reason: str | None = None) -> FeedbackRecord:
+        """Take a correction back, and return it; a second time changes nothing.
+
+        What no bundle can hold is withdrawn at once; anything else is withdrawing until a job has
+        taken it out. What it had superseded is queued again where that prevails now.
+
+        Args:
+            feedback_id: of the correction.
+            actor: who takes it back.
+            reason: why, if that was said.
+
+        Raises:
+            FeedbackNotFound: no such id.
+        """
+        check_name("actor", actor)
+        with self._database.write() as connection:
+            lives.withdraw(connection, feedback_id, actor, reason, self._clock())
+            return record_of(lives.find(connection, feedback_id))
+
+    def accept(self, feedback_id: str, actor: str) -> FeedbackRecord:
+        """Queue a quarantined correction again, and return it; any other stays as it is.
+
+        Raises:
+            FeedbackNotFound: no such id.
+        """
+        check_name("actor", actor)
+        with self._database.write() as connection:
+            lives.accept(connection, feedback_id, actor, self._clock())
+            return record_of(lives.find(connection, feedback_id))
 
     def claim(
         self,
@@ -175,6 +248,8 @@ class FeedbackStore:
         skip_labels: Collection[str] = (),
     ) -> Claim | None:
         """Borrow the oldest corrections that wait or whose lease has ended; None if none do.
+
+        With them comes what the label map has to lose, which may be all there is to do.
 
         Args:
             worker: name of the borrower, for people to read.
@@ -201,19 +276,48 @@ class FeedbackStore:
             return expires
 
     def mark_applied(
-        self, claim_token: str, feedback_ids: Sequence[str], bundle_version: str
+        self,
+        claim_token: str,
+        feedback_ids: Sequence[str],
+        bundle_version: str,
+        subtracted: Sequence[str] = (),
     ) -> None:
-        """State that a bundle holds these corrections, all or none; saying so twice is harmless.
+        """State what a bundle holds and what it no longer holds, all or none; twice is harmless.
+
+        Args:
+            claim_token: of the claim.
+            feedback_ids: of its ``records`` that the bundle holds.
+            bundle_version: of the bundle.
+            subtracted: of its ``subtract``, what the bundle does not hold.
+
+        Raises:
+            ClaimLost: one of them is not, or no longer, lent under this token.
+        """
+        check_name("bundle_version", bundle_version)
+        with self._database.write() as connection:
+            now = self._clock()
+            claims.apply(connection, claim_token, feedback_ids, subtracted, bundle_version, now)
+
+    def keep(self, claim_token: str, feedback_ids: Sequence[str], reason: str) -> None:
+        """State that corrections of a claim's ``subtract`` stay in the bundle, and why.
+
+        They are applied again, with the reason; whoever took them back may do so again.
+
+        Raises:
+            ClaimLost: one of them is not, or no longer, lent under this token.
+        """
+        with self._database.write() as connection:
+            claims.keep(connection, claim_token, feedback_ids, reason, self._clock())
+
+    def quarantine(self, claim_token: str, feedback_ids: Sequence[str], reason: str) -> None:
+        """Set claimed corrections aside until a person accepts or withdraws them; all or none.
 
         Raises:
             ClaimLost: one of them is not, or no longer, claimed under this token.
         """
-        check_name("bundle_version", bundle_version)
         with self._database.write() as connection:
-            status = FeedbackStatus.APPLIED
-            claims.finish(
-                connection, claim_token, feedback_ids, status, applied_version=bundle_version
-            )
+            status, now = FeedbackStatus.QUARANTINED, self._clock()
+            claims.set_aside(connection, claim_token, feedback_ids, status, reason, now)
 
     def reject(self, claim_token: str, feedback_ids: Sequence[str], reason: str) -> None:
         """State that no bundle will ever hold these corrections, all or none, and why.
@@ -222,9 +326,33 @@ class FeedbackStore:
             ClaimLost: one of them is not, or no longer, claimed under this token.
         """
         with self._database.write() as connection:
-            claims.finish(
-                connection, claim_token, feedback_ids, FeedbackStatus.REJECTED, reason=reason
-            )
+            status, now = FeedbackStatus.REJECTED, self._clock()
+            claims.set_aside(connection, claim_token, feedback_ids, status, reason, now)
+
+    def reconcile(
+        self,
+        held: Collection[str],
+        version: str,
+        actor: str,
+        reason: str,
+        is_current: Callable[[], bool],
+    ) -> Reconciled:
+        """State of every correction what is true of a bundle that was made current by hand.
+
+        Args:
+            held: ids in the label map of the bundle.
+            version: of the bundle.
+            actor: who made it current.
+            reason: of what is quarantined: applied so far, and not in this bundle.
+            is_current: asked while no other job can say what it applied; where it is not so any
+                more, nothing is changed.
+        """
+        with self._database.write() as connection:
+            lock_lives(connection)
+            if not is_current():
+                return Reconciled((), ())
+            now = self._clock()
+            return reconciling.reconcile(connection, held, version, actor, reason, now)
 
     def release(self, claim_token: str) -> None:
         """Queue again what is claimed under a token and was neither applied nor rejected.
@@ -233,7 +361,7 @@ class FeedbackStore:
             ClaimLost: nothing carries this token any more.
         """
         with self._database.write() as connection:
-            claims.give_back(connection, claim_token)
+            claims.give_back(connection, claim_token, self._clock())
 
     def applied(self) -> tuple[FeedbackRecord, ...]:
         """Return every applied correction, in the order in which they were posted."""
@@ -282,10 +410,10 @@ class FeedbackStore:
         """Return the newest inputs without a label, and the newest corrections beside them.
 
         Args:
-            limit: at most so many of each, at least 1. Rejected corrections are left out, and
-                what they named is not offered again.
+            limit: at most so many of each, at least 1. Corrections that are and will be in no
+                bundle are left out, and what they named is not offered again.
         """
-        kept = feedback.c.status != FeedbackStatus.REJECTED.value
+        kept = feedback.c.status.in_([status.value for status in STANDING])
         query = select(feedback).where(kept).order_by(feedback.c.seq.desc()).limit(limit)
         with self._database.read() as connection:
             found = captures.newest_without_feedback(connection, limit)

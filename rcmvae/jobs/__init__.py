@@ -1,5 +1,6 @@
 """Retrain jobs: what was asked for, who works on it, and what came of it; in the feedback store."""
 
+from rcmvae.jobs.moves import promote, reconcile, roll_back
 from rcmvae.jobs.record import (
     JobClaim,
     JobCounts,
@@ -10,6 +11,7 @@ from rcmvae.jobs.record import (
     JobState,
 )
 from rcmvae.jobs.store import JobStore
+from rcmvae.jobs.versions import VersionState, promoted_versions, state_of
 
 __all__ = [
     "JobClaim",
@@ -20,4 +22,10 @@ __all__ = [
     "JobResult",
     "JobState",
     "JobStore",
+    "VersionState",
+    "promote",
+    "promoted_versions",
+    "reconcile",
+    "roll_back",
+    "state_of",
 ]

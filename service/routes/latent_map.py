@@ -49,7 +49,12 @@ async def get_latent_map(request: Request) -> Response:
     unchanged = not_modified(request, etag, headers)
     if unchanged is not None:
         return unchanged
-    parts = await _parts(runtime, served, wanted, stored)
+    captures = None
+    if Source.CAPTURE in wanted.sources:
+        captures = await runtime.live_points.captures(served, stored.span, wanted.limit)
+    parts, rest = await runtime.beside(partial(_points, served, wanted, stored, captures))
+    if Source.FEEDBACK in wanted.sources:
+        parts.append(await _labelled(runtime, served, rest[: wanted.limit]))
     body = await runtime.beside(partial(_encoded, served, parts, alpha))
     return Response(body, media_type=ARROW, headers=headers)
 
@@ -69,24 +74,20 @@ def _encoded(served: Served, parts: Sequence[Points], alpha: float) -> bytes:
     return encode_points(points, decisions, served.version, served.manifest.labels)
 
 
-async def _parts(
-    runtime: Runtime, served: Served, wanted: LatentMapRequest, stored: Stored
-) -> list[Points]:
-    """The points of each source; what a person said of an input stands at every point of it."""
+def _points(
+    served: Served, wanted: LatentMapRequest, stored: Stored, captures: CapturePoints | None
+) -> tuple[list[Points], list[GivenLabel]]:
+    """Reference points and captures with what a person said of them, and the labels of neither."""
     # Of several labels of one input the newest stands.
     said = {each.input_sha256: each.label for each in reversed(stored.given)}
     parts, shown = [], set[str]()
     if Source.REFERENCE in wanted.sources and served.reference is not None:
         parts.append(_reference(served.reference, said, wanted.limit))
         shown.update(served.reference.input_sha256[: wanted.limit])
-    if Source.CAPTURE in wanted.sources:
-        captures = await runtime.live_points.captures(served, stored.span, wanted.limit)
+    if captures is not None:
         parts.append(_captured(captures, said))
         shown.update(captures.input_sha256)
-    if Source.FEEDBACK in wanted.sources:
-        own = [each for each in stored.given if each.input_sha256 not in shown]
-        parts.append(await _labelled(runtime, served, own[: wanted.limit]))
-    return parts
+    return parts, [each for each in stored.given if each.input_sha256 not in shown]
 
 
 def _reference(reference: ServedReference, said: Mapping[str, str], limit: int) -> Points:

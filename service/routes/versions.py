@@ -1,16 +1,31 @@
-"""GET /versions."""
+"""GET /versions, POST /bundle/promote and POST /bundle/rollback."""
 
+import logging
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rcmvae.jobs import JobStore
+from rcmvae.bundle import list_versions
+from rcmvae.errors import BundleConflict, BundleDamaged, BundleFormatUnsupported, InvalidInput
+from rcmvae.feedback import FeedbackStore
+from rcmvae.jobs import JobRecord, JobStore, promote, promoted_versions, roll_back
+from service.access import principal_of
+from service.json_body import kind_of
 from service.json_response import json_response
 from service.predict_request import refuse_unknown
+from service.problem import Problem, RequestRefused
+from service.retrain_schemas import RetrainJob
+from service.routes.retrain import read_json
 from service.runtime import runtime_of
-from service.versions import promoted_versions, read_version, read_versions
+from service.versions import read_version, read_versions, unknown_version
+
+Move = Callable[[Path, FeedbackStore, str], JobRecord]
+
+_log = logging.getLogger("bentoml.rcmvae")
 
 
 async def get_versions(request: Request) -> Response:
@@ -24,3 +39,52 @@ async def get_versions(request: Request) -> Response:
         return json_response(await run_in_threadpool(partial(read_versions, models, promoted)))
     found = await run_in_threadpool(partial(read_version, models, version, promoted))
     return json_response(found)
+
+
+async def post_promote(request: Request) -> Response:
+    """Make a version current, such as one that the gate held."""
+    version = await _version(request)
+    if version is None:
+        raise InvalidInput("version", "the name of a version", "nothing")
+    return await _moved(request, lambda models, store, by: promote(models, store, version, by))
+
+
+async def post_rollback(request: Request) -> Response:
+    """Make an earlier version current: the parent of the current one where none is named."""
+    version = await _version(request)
+    return await _moved(request, lambda models, store, by: roll_back(models, store, version, by))
+
+
+async def _version(request: Request) -> str | None:
+    """The version that the body names, if any.
+
+    Raises:
+        RequestRefused, InvalidInput: the body does not fit, or there is no such version.
+    """
+    refuse_unknown(request.query_params, frozenset())
+    version = (await read_json(request, frozenset({"version"}))).get("version")
+    if version is None:
+        return None
+    if not isinstance(version, str):
+        raise InvalidInput("version", "the name of a version", kind_of(version))
+    models = runtime_of(request).settings.models_dir
+    if version not in await run_in_threadpool(list_versions, models):
+        raise unknown_version(version)
+    return version
+
+
+async def _moved(request: Request, move: Move) -> Response:
+    """Move the pointer; the workers follow within the time between two looks."""
+    runtime, by = runtime_of(request), principal_of(request).name
+    models = runtime.settings.models_dir
+    try:
+        job = await runtime.store.run(lambda store: move(models, store, by))
+    except BundleConflict as error:
+        detail = "the pointer moved meanwhile"
+        raise RequestRefused(Problem(409, "bundle-conflict", detail)) from error
+    except (BundleDamaged, BundleFormatUnsupported) as error:
+        # What is wrong with it is for the log: it names files of the server.
+        _log.error("a version cannot be served: %s", error)
+        detail = "the version is damaged and cannot be served"
+        raise RequestRefused(Problem(409, "bundle-damaged", detail)) from error
+    return json_response(RetrainJob.of(job))

@@ -15,9 +15,11 @@ from tests.rcmvae.feedback_fixtures import correction
 
 
 def produce(store: FeedbackStore, name: str) -> None:
-    """Add corrections for ever, one or two at a time, and print their ids."""
+    """Add corrections of inputs of its own for ever, one or two at a time; print their ids."""
+    start = int(name) * 1_000_000
     for number in count():
-        items = [correction(number, name)] * (1 + number % 2)
+        seeds = [start + 2 * number + part for part in range(1 + number % 2)]
+        items = [correction(seed, name) for seed in seeds]
         for record in store.add(items, idempotency_key=f"{name}-{number}", body_sha256="0" * 64):
             print(record.feedback_id, flush=True)
 

@@ -39,10 +39,10 @@ def url_of(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def start_child(role: str, path: Path, *arguments: str) -> subprocess.Popen[str]:
+def start_child(role: str, url: str, *arguments: str) -> subprocess.Popen[str]:
     """Start tests/rcmvae/feedback_child.py and wait until it is ready to open the store."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "tests.rcmvae.feedback_child", role, url_of(path), *arguments],
+        [sys.executable, "-m", "tests.rcmvae.feedback_child", role, url, *arguments],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -174,7 +174,8 @@ def test_a_read_only_store_is_refused() -> None:
 
 def test_a_full_disk_refuses_and_then_recovers(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
-    item = NewFeedback("7", np.random.default_rng(0).random((64, 64), dtype=np.float32))
+    chance = np.random.default_rng(0)
+    item, *more = [NewFeedback("7", chance.random((64, 64), dtype=np.float32)) for _ in range(41)]
     with FeedbackStore.open(url_of(path)) as store:
         store.add([item])
         before = store.counts_by_status()
@@ -183,11 +184,11 @@ def test_a_full_disk_refuses_and_then_recovers(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 8192, hard))
         try:
             with pytest.raises(StoreUnavailable, match=r"disk|full"):
-                store.add([item] * 40)
+                store.add(more)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert store.counts_by_status() == before
-        store.add([item] * 40)
+        store.add(more)
         assert store.counts_by_status().queued == 41
 
 

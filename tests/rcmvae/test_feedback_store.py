@@ -1,4 +1,4 @@
-"""One life of a correction after another, on the newest SQLite and on the one Python comes with."""
+"""The store on PostgreSQL, on the newest SQLite and on the one that Python comes with."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -32,11 +32,19 @@ def clock() -> StillClock:
     return StillClock()
 
 
-@pytest.fixture(params=[choose_driver(), sqlite3], ids=["newest-sqlite", "python-sqlite"])
+@pytest.fixture(
+    params=[choose_driver(), sqlite3, None], ids=["newest-sqlite", "python-sqlite", "postgresql"]
+)
 def store(
     request: pytest.FixtureRequest, tmp_path: Path, clock: StillClock
 ) -> Iterator[FeedbackStore]:
-    driver: ModuleType = request.param
+    driver: ModuleType | None = request.param
+    if driver is None:
+        with FeedbackStore.open(
+            request.getfixturevalue("postgres").new_database(), clock=clock
+        ) as opened:
+            yield opened
+        return
     url = make_url(f"sqlite:///{tmp_path / 'a' / 'b' / 'feedback.db'}")
     engine = open_sqlite(url, driver=driver, busy_seconds=5)
     upgrade(engine)
@@ -79,7 +87,7 @@ def test_records_cannot_be_changed(store: FeedbackStore) -> None:
 def test_nothing_in_is_nothing_out(store: FeedbackStore) -> None:
     assert store.add([]) == ()
     assert store.claim(worker="w", limit=1, lease=LEASE) is None
-    assert store.counts_by_status() == FeedbackCounts(0, 0, 0, 0, None)
+    assert store.counts_by_status() == FeedbackCounts()
 
 
 def test_unknown_ids_are_named_as_such(store: FeedbackStore) -> None:
@@ -267,8 +275,7 @@ def test_captures_are_found_kept_once_and_trimmed(store: FeedbackStore) -> None:
 
 
 def test_thousands_of_items_fit_in_one_call(store: FeedbackStore) -> None:
-    item = correction(0)
-    added = store.add([item] * 3000)
+    added = store.add([correction(n) for n in range(3000)])
     claim = claimed(store, 3000)
     store.mark_applied(claim.token, [record.feedback_id for record in added], "v1")
     assert store.counts_by_status().applied == 3000

@@ -1,8 +1,10 @@
 """GET /latent-map: what it holds, where the points come from, and when it need not be sent."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import httpx
@@ -12,6 +14,7 @@ import pytest
 
 from rcmvae.bundle import publish_bundle, read_arrays, write_tensors
 from rcmvae.bundle.manifest import LATENT_MAP
+from rcmvae.feedback import Span
 from service import live_points
 from service.settings import Settings
 from tests.service.app_client import AppClient, running_app
@@ -154,8 +157,36 @@ def test_captures_are_judged_in_parts_and_remembered_in_bounded_number(
         second = predicted(client, known_inputs(2, seed=4).tolist())
         rows = points(client, "?sources=capture")
         assert [row["point_id"] for row in rows] == [*first[4:], *second]
-        held = client.runtime.live_points.held
-        assert 5 <= held < 5 + 2
+        assert client.runtime.live_points.held == 5
+
+
+def test_a_request_that_is_given_up_loses_no_point(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_points, "CHUNK", 2)
+    publish_small(settings.models_dir, "v1")
+    with running_app(settings) as client:
+        ids = predicted(client, known_inputs(6, seed=3).tolist())
+        block = Event()
+        client.runtime.large_work.submit(block.wait, 20)
+
+        async def given_up() -> None:
+            served, span = client.runtime.bundles.current(), Span(1, 6)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.runtime.live_points.captures(served, span, 9), 0.2)
+            block.set()
+
+        client.call(given_up())
+        assert [row["point_id"] for row in points(client, "?sources=capture")] == ids
+
+
+def test_a_store_that_was_replaced_shows_its_own_captures(client: AppClient) -> None:
+    predicted(client, known_inputs(5, seed=3).tolist())
+    assert len(points(client, "?sources=capture")) == 5
+    with client.runtime.store.store() as store:
+        store.trim_captures(0)
+    ids = predicted(client, known_inputs(2, seed=4).tolist())
+    assert [row["point_id"] for row in points(client, "?sources=capture")] == ids
 
 
 def test_a_new_version_judges_every_point_anew(client: AppClient) -> None:

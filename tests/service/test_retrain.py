@@ -6,10 +6,17 @@ from typing import Any
 
 import pytest
 
-from rcmvae.bundle import GateCheck, GateOutcome, GateReport, stage_bundle
+from rcmvae.bundle import GateCheck, GateOutcome, GateReport, read_pointer, stage_bundle
+from rcmvae.errors import BundleConflict
 from rcmvae.feedback import FeedbackStore
 from rcmvae.jobs import JobClaim, JobCounts, JobMethod, JobResult, JobState, JobStore
-from service.retrain_schemas import RetrainAnswer, RetrainState, VersionAnswer, VersionsAnswer
+from service.retrain_schemas import (
+    RetrainAnswer,
+    RetrainJob,
+    RetrainState,
+    VersionAnswer,
+    VersionsAnswer,
+)
 from service.settings import Settings
 from tests.service.app_client import AppClient
 from tests.service.problems import assert_problem
@@ -140,3 +147,65 @@ def test_a_damaged_version_is_left_out(client: AppClient, settings: Settings) ->
     (settings.models_dir / "v1" / "manifest.json").write_text("{}")
     answer = VersionsAnswer.model_validate_json(client.get("/versions").content)
     assert [version.bundle_version for version in answer.versions] == ["v2"]
+
+
+def _two_versions(settings: Settings) -> None:
+    publish_small(settings.models_dir, "v2", "v1", extra=1)
+
+
+def test_roll_back_and_forth(client: AppClient, settings: Settings) -> None:
+    _two_versions(settings)
+    back = client.post("/bundle/rollback", json={})
+    assert back.status_code == 200
+    job = RetrainJob.model_validate_json(back.content)
+    assert (job.method, job.version, job.requested_by) == ("rollback", "v1", "anonymous")
+    assert read_pointer(settings.models_dir) == "v1"
+    forth = client.post("/bundle/promote", json={"version": "v2"})
+    assert RetrainJob.model_validate_json(forth.content).version == "v2"
+    client.runtime.bundles.refresh()
+    assert client.get("/bundle").json()["bundle_version"] == "v2"
+    moves = [job.method.value for job in _retrain(client).history]
+    assert moves == ["promote", "rollback"]
+
+
+def test_a_named_version_is_rolled_back_to(client: AppClient, settings: Settings) -> None:
+    _two_versions(settings)
+    assert client.post("/bundle/rollback", json={"version": "v1"}).status_code == 200
+    assert read_pointer(settings.models_dir) == "v1"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "field"),
+    [
+        ("promote", {}, 422, "version"),
+        ("promote", {"version": 3}, 422, "version"),
+        ("promote", {"version": "v1"}, 422, "version"),
+        ("promote", {"version": "../v1"}, 404, "version"),
+        ("rollback", {"version": "v7"}, 404, "version"),
+        ("rollback", {}, 422, "version"),
+        ("rollback", {"to": "v1"}, 422, "body"),
+    ],
+)
+def test_moves_that_cannot_be_are_refused(
+    shared_client: AppClient, path: str, body: Any, status: int, field: str
+) -> None:
+    assert_problem(shared_client.post(f"/bundle/{path}", json=body), status, field)
+
+
+def test_a_damaged_version_is_not_made_current(client: AppClient, settings: Settings) -> None:
+    _two_versions(settings)
+    (settings.models_dir / "v1" / "encoder.onnx").write_bytes(b"something else")
+    assert_problem(client.post("/bundle/rollback"), 409)
+    assert read_pointer(settings.models_dir) == "v2"
+
+
+def test_a_pointer_that_moves_meanwhile_is_said(
+    client: AppClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _two_versions(settings)
+
+    def late(*_: object) -> None:
+        raise BundleConflict("CURRENT: expected v2, got v3")
+
+    monkeypatch.setattr("rcmvae.jobs.moves.move_pointer", late)
+    assert_problem(client.post("/bundle/rollback"), 409)

@@ -1,0 +1,103 @@
+"""Which correction of an input prevails when several say something about it. Pure functions.
+
+Every author has one voice for an input: the newest thing that he said of it. The label with most
+voices prevails; of labels with equally many, the one that was named last. One correction stands for
+the label that prevails, so that an input counts once in the label map, however many agree.
+docs/decisions/0002-feedback-store.md argues for the rule.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rcmvae.feedback.status import FeedbackStatus
+
+_IN_A_BUNDLE = (FeedbackStatus.APPLIED, FeedbackStatus.REPLACED)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What somebody says about an input.
+
+    Args:
+        seq: place in the order in which all corrections were posted.
+        feedback_id: of the correction.
+        author: who says it.
+        label: what he says.
+        status: one of `COUNTING`.
+        superseded_by: what prevailed over it so far.
+    """
+
+    seq: int
+    feedback_id: str
+    author: str
+    label: str
+    status: FeedbackStatus
+    superseded_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of a statement."""
+
+    statement: Statement
+    status: FeedbackStatus
+    superseded_by: str | None
+
+
+def prevailing(statements: Sequence[Statement]) -> Statement:
+    """The statement that stands for its input.
+
+    Of those that name the prevailing label, one that a bundle holds already stays; then one that a
+    job works on; then the newest.
+
+    Args:
+        statements: all that count for one input, at least one.
+    """
+    voices = {s.author: s for s in sorted(statements, key=lambda s: s.seq)}
+    votes = Counter(s.label for s in voices.values())
+    last = {s.label: s.seq for s in sorted(voices.values(), key=lambda s: s.seq)}
+    label = max(votes, key=lambda name: (votes[name], last[name]))
+    return max((s for s in statements if s.label == label), key=_standing)
+
+
+def _standing(statement: Statement) -> tuple[bool, bool, int]:
+    claimed = statement.status is FeedbackStatus.CLAIMED
+    return statement.status in _IN_A_BUNDLE, claimed, statement.seq
+
+
+def settled(statements: Sequence[Statement]) -> tuple[Change, ...]:
+    """What has to change so that the prevailing statement of an input is the one that is applied.
+
+    What a job has claimed is left to it. What a bundle holds stays until the one that prevails is
+    in a bundle too.
+
+    Args:
+        statements: all that count for one input, at least one.
+    """
+    first = prevailing(statements)
+    changes = [_change(s, first) for s in statements]
+    return tuple(c for c in changes if _differs(c))
+
+
+def _change(statement: Statement, first: Statement) -> Change:
+    if statement is first:
+        back = {
+            FeedbackStatus.SUPERSEDED: FeedbackStatus.QUEUED,
+            FeedbackStatus.REPLACED: FeedbackStatus.APPLIED,
+        }
+        return Change(statement, back.get(statement.status, statement.status), None)
+    if statement.status is FeedbackStatus.CLAIMED:
+        return Change(statement, statement.status, statement.superseded_by)
+    if statement.status is FeedbackStatus.APPLIED:
+        if first.status not in _IN_A_BUNDLE:
+            return Change(statement, statement.status, statement.superseded_by)
+        return Change(statement, FeedbackStatus.REPLACED, first.feedback_id)
+    if statement.status is FeedbackStatus.REPLACED:
+        return Change(statement, statement.status, first.feedback_id)
+    return Change(statement, FeedbackStatus.SUPERSEDED, first.feedback_id)
+
+
+def _differs(change: Change) -> bool:
+    before = change.statement
+    return (before.status, before.superseded_by) != (change.status, change.superseded_by)
