@@ -26,8 +26,8 @@ def test_a_new_label_is_learned_without_a_reload(server: Server, page: Page) -> 
     page.locator("#show-unnamed").click()
     page.get_by_label("What are these?").fill(NEW_LABEL)
     page.keyboard.press("Enter")
-    expect(page.locator(".deed.queued")).to_be_visible()
-    page.get_by_role("button", name="Learn from").click()
+    expect(page.get_by_text("inputs selected")).to_have_count(0)
+    page.locator("#learn").click()
     expect(page.get_by_text(f"Learned: {NEW_LABEL}")).to_be_visible(timeout=120_000)
     expect(page.locator(".deed.applied")).to_be_visible()
     assert NEW_LABEL in server.get("/bundle").json()["labels"]
