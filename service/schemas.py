@@ -9,6 +9,7 @@ from rcmvae.bundle.manifest import InputSignature, Lineage, Method
 from rcmvae.calibration import Coverage
 from rcmvae.candidates import Strategy
 from rcmvae.decision import Decision
+from rcmvae.feedback import FeedbackStatus
 from rcmvae.jobs import JobMethod, JobState
 from rcmvae.sampled import SampledChannel
 from service.include import JsonFormat, Part
@@ -133,6 +134,12 @@ class FeedbackBody(Wire):
     """Body of POST /feedback."""
 
     items: Annotated[list[FeedbackEntry], Field(min_length=1)]
+    source: (
+        Annotated[
+            str, Field(min_length=1, max_length=64, description="The tool or batch it comes from.")
+        ]
+        | None
+    ) = None
 
 
 class FeedbackReceipt(Wire):
@@ -149,15 +156,40 @@ class FeedbackAnswer(Wire):
 
 
 class FeedbackState(Wire):
-    """Answer of GET /feedback/{feedback_id}."""
+    """Answer of GET and DELETE /feedback/{feedback_id}."""
 
     feedback_id: str
     label: str
     prediction_id: str | None
-    status: str
+    status: FeedbackStatus
+    author: str
+    source: str | None
     created: datetime
-    applied_version: str | None
+    applied_version: str | None = Field(description="The bundle that took it in last.")
     reason: str | None
+    superseded_by: str | None = Field(description="The item of the same input that prevails.")
+
+
+class FeedbackListing(Wire):
+    """Answer of GET /feedback, newest first."""
+
+    items: list[FeedbackState]
+    next: str | None = Field(description="Cursor of the next part; null at the end.")
+
+
+class FeedbackLine(Wire):
+    """One line of a history."""
+
+    created: datetime
+    actor: str = Field(description="The person, or the retrain worker.")
+    status: FeedbackStatus = Field(description="What the item was from then on.")
+    detail: str | None = Field(description="Label, version, reason or the item that prevails.")
+
+
+class FeedbackHistory(Wire):
+    """Answer of GET /feedback/{feedback_id}/events, oldest first; it only grows."""
+
+    events: list[FeedbackLine]
 
 
 class LabelState(Wire):
