@@ -189,7 +189,9 @@ def _measure(case: Case, contestant: Contestant, seconds: float, folder: Path) -
     return Measured(answered.rate, 1e6 * spent / answered.requests, answered.p99_ms)
 
 
-def _figures(measured: dict[tuple[str, str], Measured], cases: Sequence[Case]) -> dict[str, float]:
+def round_figures(
+    measured: Mapping[tuple[str, str], Measured], cases: Sequence[Case]
+) -> dict[str, float]:
     """Ratios of one round, and what they come from.
 
     Args:

@@ -1,4 +1,4 @@
-"""What the serving benchmark sends, starts and divides. How fast anything is, is no test's matter."""
+"""What the serving benchmark sends, starts and divides; how fast anything is, no test says."""
 
 import json
 import sys
