@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         "without it a temporary one.",
     )
     tracing: bool = Field(
-        False, description="Record OpenTelemetry spans; multiplies the cost of a request."
+        False, description="Record OpenTelemetry spans; roughly doubles the cost of a request."
     )
     access_log: bool = Field(False, description="Log a line for every request.")
     log_form: LogForm = Field(
