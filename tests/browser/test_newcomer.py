@@ -56,6 +56,8 @@ def quickstart(folder: Path) -> Iterator[str]:
         process.terminate()
         process.wait(timeout=60)
         listener.join(timeout=10)
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 class Newcomer:
