@@ -28,9 +28,11 @@ from rcmvae.jobs import (
 )
 from training.due import Left, Schedule, due_job, labels_since_refit, refit_may_run
 from training.gate import GateConfig, worst_report
+from training.guard import GuardConfig
 from training.held_job import LEASE, HeldJob
 from training.reporter import Reporter, worker_name
 from training.retrain import RetrainResult, retrain
+from training.share_cap import ShareCap
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ class WatchConfig:
     Attributes:
         models: the folder of bundles.
         gate: what a candidate may lose.
+        guard: which labels a person has to look at first; None for none.
+        cap: what one author's labels may weigh; None for as much as he likes.
         schedule: when a job is due that nobody asked for.
         poll: seconds between two looks into the store.
         lease: after which another watcher takes over from one that is gone.
@@ -55,6 +59,8 @@ class WatchConfig:
 
     models: Path
     gate: GateConfig = field(default_factory=GateConfig)
+    guard: GuardConfig | None = field(default_factory=GuardConfig)
+    cap: ShareCap | None = field(default_factory=ShareCap)
     schedule: Schedule = field(default_factory=Schedule)
     poll: float = 0.25
     lease: timedelta = LEASE
@@ -167,7 +173,10 @@ class Watcher:
         if declined is not None:
             return JobResult(JobState.DONE, declined)
         method = self._method(job, before.count)
-        done = retrain(self._config.models, self._store, method, self._config.gate, reporter)
+        config = self._config
+        done = retrain(
+            config.models, self._store, method, config.gate, reporter, config.guard, config.cap
+        )
         if done is None:
             return JobResult(JobState.DONE, "no feedback waits")
         self._left = Left(len(done.queued), before.newest_seq)
