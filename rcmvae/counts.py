@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from rcmvae.bundle import Bundle, write_tensors
+from rcmvae.bundle import Bundle, require_tensor, write_tensors
 from rcmvae.bundle.manifest import CALIBRATION, CHANNELS, COUNTS
 from rcmvae.calibration import parse_calibration
 from rcmvae.errors import BundleDamaged
 from rcmvae.label_map import LabelMap
 
 _IDS = TypeAdapter(tuple[str, ...])
+_tensor = partial(require_tensor, check="counts", file=COUNTS)
 
 
 def write_counts(label_map: LabelMap) -> bytes:
@@ -71,18 +72,6 @@ def _read_ids(metadata: Mapping[str, str]) -> tuple[str, ...]:
     if len(set(ids)) != len(ids):
         raise _damage("metadata ids: expected distinct texts, got one twice")
     return ids
-
-
-def _tensor(
-    arrays: Mapping[str, NDArray[Any]], name: str, dtype: type[np.generic], shape: tuple[int, ...]
-) -> NDArray[Any]:
-    array = arrays.get(name)
-    if array is None:
-        raise _damage(f"{name}: expected a tensor, found none")
-    if array.dtype != np.dtype(dtype) or array.shape != shape:
-        expected = f"{np.dtype(dtype)} of shape {shape}"
-        raise _damage(f"{name}: expected {expected}, got {array.dtype} of shape {array.shape}")
-    return array
 
 
 def _check_evidence(label_map: LabelMap) -> None:

@@ -6,12 +6,13 @@ map decides follows from `logits`, so a relabel needs no run of the graph.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rcmvae.bundle import Bundle
+from rcmvae.bundle import Bundle, require_tensor
 from rcmvae.bundle.manifest import LATENT_MAP, InputSignature
 from rcmvae.errors import BundleDamaged
 
@@ -19,6 +20,7 @@ NO_LABEL = -1
 """In ``label``: nobody gave one."""
 
 _STEPS = 255.0
+_tensor = partial(require_tensor, check="reference_points", file=LATENT_MAP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +152,6 @@ def _indices(
     if not ((values >= low) & (values < end)).all():
         raise _damage(f"{name}: expected {low} to {end - 1}, got others")
     return values
-
-
-def _tensor(
-    arrays: Mapping[str, NDArray[Any]], name: str, dtype: type[np.generic], shape: tuple[int, ...]
-) -> NDArray[Any]:
-    array = arrays.get(name)
-    if array is None:
-        raise _damage(f"{name}: expected a tensor, found none")
-    if array.dtype != np.dtype(dtype) or array.shape != shape:
-        expected = f"{np.dtype(dtype)} of shape {shape}"
-        raise _damage(f"{name}: expected {expected}, got {array.dtype} of shape {array.shape}")
-    return array
 
 
 def _damage(detail: str) -> BundleDamaged:

@@ -52,7 +52,7 @@ def columns_of(answer: Answer) -> Columns:
 
 
 def encode_columns(answer: Answer) -> bytes:
-    """`schemas.PredictColumnsAnswer` as JSON; a value not finite becomes null."""
+    """`column_schemas.PredictColumnsAnswer` as JSON; a value not finite becomes null."""
     document = {**answer.header.members(), "columns": columns_of(answer)}
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 

@@ -18,7 +18,13 @@ from service.routes.candidates import get_candidates
 from service.routes.channels import get_channel_image, get_channels
 from service.routes.drift import get_drift
 from service.routes.events import get_events
-from service.routes.feedback import get_feedback, post_feedback
+from service.routes.feedback import post_feedback
+from service.routes.feedback_life import (
+    delete_feedback,
+    get_feedback,
+    get_feedback_events,
+    list_feedback,
+)
 from service.routes.health import livez, metrics, readyz
 from service.routes.latent_map import get_latent_map
 from service.routes.page import page, page_asset
@@ -35,7 +41,14 @@ ROUTES: tuple[ScopedRoute, ...] = (
     ScopedRoute("/predict", predict, methods=["POST"], needs=Scope.PREDICT),
     *OIP_ROUTES,
     ScopedRoute("/feedback", post_feedback, methods=["POST"], needs=Scope.FEEDBACK),
+    ScopedRoute("/feedback", list_feedback, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/feedback/{feedback_id}", get_feedback, methods=["GET"], needs=Scope.PREDICT),
+    ScopedRoute(
+        "/feedback/{feedback_id}", delete_feedback, methods=["DELETE"], needs=Scope.FEEDBACK
+    ),
+    ScopedRoute(
+        "/feedback/{feedback_id}/events", get_feedback_events, methods=["GET"], needs=Scope.PREDICT
+    ),
     ScopedRoute("/labels", get_labels, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/bundle", get_bundle, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/candidates", get_candidates, methods=["GET"], needs=Scope.PREDICT),

@@ -158,10 +158,12 @@ class MicroBatcher:
             self._make_small_due(loop)
 
     async def _run_large(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._large:
-            batch = self._take(self._large, self._limits.batch_rows, loop.time())
-            _settle(await loop.run_in_executor(self._thread, self._answers, batch))
-        self._large_runs = None
+        try:
+            while self._large:
+                batch = self._take(self._large, self._limits.batch_rows, loop.time())
+                _settle(await loop.run_in_executor(self._thread, self._answers, batch))
+        finally:
+            self._large_runs = None
 
     def _take(self, queue: deque[_Waiting], most_rows: int, now: float) -> list[_Waiting]:
         """The oldest requests of a queue that anybody still waits for, at least one if there is."""

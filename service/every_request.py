@@ -75,11 +75,13 @@ class EveryRequest:
 
 def _count(scope: Scope, status: int, seconds: float) -> None:
     runtime, route = scope["app"].state.runtime, _route(scope)
+    owner = owner_name(scope)
     runtime.metrics.requests.count(route, status, seconds)
+    runtime.metrics.requests.count_owner(owner)
     if runtime.settings.access_log:
         # The route and not the path, whose parts come from outside.
         told = {"method": scope["method"], "route": route, "status": status}
-        told |= {"owner": owner_name(scope), "seconds": round(seconds, 6)}
+        told |= {"owner": owner, "seconds": round(seconds, 6)}
         _log.info("%s %s %d", scope["method"], route, status, extra=told)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rcmvae.bundle.manifest import InputSignature
 from rcmvae.errors import InvalidInput
+from rcmvae.feedback.record import MAX_SOURCE, check_name
 from rcmvae.input_rows import row_from_nested
 from rcmvae.label_name import LABEL_FORM, label_name
 from service.json_body import kind_of, parse_object, require_list, require_object
@@ -44,18 +45,39 @@ class FeedbackItem:
     subject: str | ReferenceId | NDArray[np.float32]
 
 
-def parse_feedback(
-    body: bytes, signature: InputSignature, max_items: int
-) -> tuple[FeedbackItem, ...]:
-    """Read the items of a request.
+@dataclass(frozen=True, slots=True)
+class FeedbackRequest:
+    """What one request says.
+
+    Attributes:
+        items: in their order.
+        source: the tool or batch that they come from, if that is said.
+    """
+
+    items: tuple[FeedbackItem, ...]
+    source: str | None
+
+
+def parse_feedback(body: bytes, signature: InputSignature, max_items: int) -> FeedbackRequest:
+    """Read the body of a request.
 
     Raises:
         RequestRefused: 400 malformed JSON.
         InvalidInput: anything else that does not fit.
     """
-    document = parse_object(body, frozenset({"items"}))
+    document = parse_object(body, frozenset({"items", "source"}))
     entries = require_list(document, "items", limit=max_items)
-    return tuple(_item(entry, signature, f"items[{i}]") for i, entry in enumerate(entries))
+    items = tuple(_item(entry, signature, f"items[{i}]") for i, entry in enumerate(entries))
+    return FeedbackRequest(items, _source(document.get("source")))
+
+
+def _source(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidInput("source", f"a string of 1 to {MAX_SOURCE} characters", kind_of(value))
+    check_name("source", value, MAX_SOURCE)
+    return value
 
 
 def parse_idempotency_key(key: str | None) -> str | None:

@@ -81,6 +81,10 @@ class BundleWatcher:
             raise BundleNotFound("no bundle is served yet")
         return self._current
 
+    def labels(self) -> tuple[str, ...]:
+        """The labels of what is served; none while nothing is."""
+        return () if self._current is None else self._current.manifest.labels
+
     def refresh(self) -> None:
         """Read the pointer and swap if it names another bundle; blocks, so call it in a thread."""
         target = self._pointer()

@@ -9,6 +9,7 @@ from rcmvae.prediction import PredictionBatch
 from service.drift import DriftWatch
 from service.prediction_metrics import PredictionMetrics
 from service.question import Question
+from service.shadow import Shadow
 
 
 class Inference:
@@ -19,12 +20,20 @@ class Inference:
         drift: sees the p-values of every run.
         most_rows: of one run. A run takes memory by its rows, and the session keeps what its
             largest run took.
+        shadow: sees every run too; None for nobody.
     """
 
-    def __init__(self, metrics: PredictionMetrics, drift: DriftWatch, most_rows: int) -> None:
+    def __init__(
+        self,
+        metrics: PredictionMetrics,
+        drift: DriftWatch,
+        most_rows: int,
+        shadow: Shadow | None = None,
+    ) -> None:
         self._metrics = metrics
         self._drift = drift
         self._most_rows = most_rows
+        self._shadow = shadow
 
     def __call__(self, question: Question) -> PredictionBatch:
         """Run one question; blocks."""
@@ -39,4 +48,6 @@ class Inference:
         )
         self._metrics.observe_run(batch, time.perf_counter() - start)
         self._drift.add(question.served, batch)
+        if self._shadow is not None:
+            self._shadow.add(question.served, x, batch)
         return batch

@@ -17,16 +17,35 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from service.backlog import Backlog
+from service.backlog_metrics import BacklogMetrics
+from service.build_info import BuildInfo
 from service.prediction_metrics import PredictionMetrics
 from service.queue_metrics import QueueMetrics
 from service.request_metrics import RequestMetrics
 from service.served_bundles import ServedBundles
+from service.shadow_metrics import ShadowMetrics
 from service.worker_drift import Question, WorkerDrift
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 _log = logging.getLogger("bentoml.rcmvae")
+
+
+# The kinds of problems that tell of overload, attacks and faults.
+_REASONS = (
+    "body-too-large",
+    "deadline",
+    "internal",
+    "invalid-input",
+    "key-invalid",
+    "key-missing",
+    "queue-full",
+    "rate-limit",
+    "scope-missing",
+    "store-unavailable",
+)
 
 
 class SwapFailure(StrEnum):
@@ -57,6 +76,7 @@ class Metrics:
         self._own = CollectorRegistry()
         self._own.register(self.served)
         self._own.register(self.drift)
+        self._own.register(BuildInfo())
         self.requests = RequestMetrics(registry)
         self.rejections = Counter(
             "rcmvae_rejected_requests",
@@ -69,7 +89,7 @@ class Metrics:
         self.feedback = Counter(
             "rcmvae_feedback_items",
             "Feedback items accepted, a repeated request counted again.",
-            ["source"],
+            ["source", "novelty"],
             registry=registry,
         )
         self.captures_dropped = Counter(
@@ -83,6 +103,7 @@ class Metrics:
         self.swap_failures = Counter(
             "rcmvae_bundle_swap_failures", "Bundles refused.", ["reason"], registry=registry
         )
+        self.shadow = ShadowMetrics(registry)
         self.drift_alarms = Counter(
             "rcmvae_drift_alarms",
             "Times that a worker found more strange inputs than its calibration lets expect.",
@@ -96,9 +117,16 @@ class Metrics:
         )
         self._start_at_zero()
 
-    def exposition(self) -> bytes:
-        """All metrics of all workers in the Prometheus text format; reads files, so blocks."""
-        return generate_latest(self._shared()) + generate_latest(self._own)
+    def exposition(self, backlog: Backlog | None = None) -> bytes:
+        """All metrics of all workers in the Prometheus text format; reads files, so blocks.
+
+        Args:
+            backlog: of the store; None where it does not answer.
+        """
+        stored = CollectorRegistry()
+        stored.register(BacklogMetrics(backlog))
+        parts = (self._shared(), self._own, stored)
+        return b"".join(generate_latest(registry) for registry in parts)
 
     def _shared(self) -> CollectorRegistry:
         if not self._multiprocess:
@@ -114,9 +142,10 @@ class Metrics:
         """Make the known series exist, so that the first event shows as a rate."""
         for reason in SwapFailure:
             self.swap_failures.labels(reason)
-        for kind in ("queue-full", "deadline", "body-too-large", "invalid-input", "internal"):
+        for kind in _REASONS:
             self.rejections.labels(kind)
         for source in ("prediction_id", "input"):
-            self.feedback.labels(source)
+            for novelty in ("known", "new"):
+                self.feedback.labels(source, novelty)
         for question in Question:
             self.drift_alarms.labels(question)

@@ -8,9 +8,12 @@ from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import models_json_schema
 
 from rcmvae.candidates import Strategy
+from rcmvae.feedback import FeedbackStatus
 from rcmvae.input_rows import WIRE_DTYPES
 from service import schemas
 from service.candidates_request import DEFAULT_COUNT, DEFAULT_STRATEGY, CandidatePart
+from service.column_schemas import PredictColumnsAnswer
+from service.feedback_query import DEFAULT_LIMIT, LONGEST_REASON, MOST
 from service.include import JsonFormat, Part
 from service.oip.operations import OIP_OPERATIONS
 from service.operation import BODY_ERRORS, Json, Operation
@@ -30,7 +33,7 @@ _STATUS_TEXT = {
     404: "No such id.",
     406: "A media type that the route cannot answer in.",
     408: "The body took too long to arrive.",
-    409: "The idempotency key was used with another body.",
+    409: "Something else is under way, such as the first request with the key.",
     413: "The body is too large.",
     415: "A content type or encoding that the route does not read.",
     422: "A field does not fit.",
@@ -113,6 +116,20 @@ _ID_PARAMETER: Json = {
     "required": True,
     "schema": {"type": "string"},
 }
+_LISTING_PARAMETERS: tuple[Json, ...] = (
+    _query("status", {"type": "string", "enum": [*FeedbackStatus]}, "Where the items stand."),
+    _query("label", {"type": "string", "minLength": 1, "maxLength": 64}, "Of the items."),
+    _query("author", {"type": "string", "minLength": 1, "maxLength": 128}, "Of the items."),
+    _query("cursor", {"type": "string"}, "What `next` was in the part before."),
+    _query(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT},
+        "At most so many items.",
+    ),
+)
+_REASON_PARAMETER = _query(
+    "reason", {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON}, "Why."
+)
 OPERATIONS = (
     *RETRAIN_OPERATIONS,
     *OIP_OPERATIONS,
@@ -123,7 +140,7 @@ OPERATIONS = (
         200,
         schemas.PredictAnswer,
         schemas.PredictBody,
-        other_answer=schemas.PredictColumnsAnswer,
+        other_answer=PredictColumnsAnswer,
         binary_answers=(ARROW,),
         binary_bodies=READ[1:],
         errors=(*BODY_ERRORS, 406, 504),
@@ -140,11 +157,38 @@ OPERATIONS = (
         parameters=(_KEY_PARAMETER,),
     ),
     Operation(
+        "/feedback",
+        "get",
+        "Feedback items, newest first.",
+        200,
+        schemas.FeedbackListing,
+        errors=(422, 503),
+        parameters=_LISTING_PARAMETERS,
+    ),
+    Operation(
         "/feedback/{feedback_id}",
         "get",
         "Where one feedback item stands.",
         200,
         schemas.FeedbackState,
+        errors=(404, 503),
+        parameters=(_ID_PARAMETER,),
+    ),
+    Operation(
+        "/feedback/{feedback_id}",
+        "delete",
+        "Withdraw a feedback item.",
+        202,
+        schemas.FeedbackState,
+        errors=(404, 422, 503),
+        parameters=(_ID_PARAMETER, _REASON_PARAMETER),
+    ),
+    Operation(
+        "/feedback/{feedback_id}/events",
+        "get",
+        "Who said what of a feedback item, and when.",
+        200,
+        schemas.FeedbackHistory,
         errors=(404, 503),
         parameters=(_ID_PARAMETER,),
     ),

@@ -18,6 +18,7 @@ from rcmvae.errors import (
     BundleNotFound,
     FeedbackNotFound,
     IdempotencyConflict,
+    IdempotencyInFlight,
     InvalidInput,
     RcmvaeError,
     StoreUnavailable,
@@ -159,9 +160,19 @@ _BY_ERROR: tuple[tuple[type[RcmvaeError], Problem], ...] = (
         ),
     ),
     (
-        IdempotencyConflict,
+        IdempotencyInFlight,
         Problem(
             409,
+            "idempotency-in-flight",
+            "the first request with this idempotency key is not done yet; send it again",
+            (FieldError("Idempotency-Key", "a request that has ended", "one that has not"),),
+            headers={"Retry-After": "1"},
+        ),
+    ),
+    (
+        IdempotencyConflict,
+        Problem(
+            422,
             "idempotency-conflict",
             "the idempotency key was used before with another body",
             (FieldError("Idempotency-Key", "a new key, or the same body", "another body"),),

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from service.prediction_metrics import SECONDS
+from service.prediction_metrics import MAX_LABELS, OTHER_LABEL, SECONDS
 
 
 class RequestMetrics:
@@ -23,8 +23,24 @@ class RequestMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self._by_owner = Counter(
+            "rcmvae_owner_requests",
+            "Requests by the owner of their key, refused ones included; anonymous without a key.",
+            ["owner"],
+            registry=registry,
+        )
+        self._owners: dict[str, Counter] = {}
         # Finding a labelled child costs as much as counting with it.
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def count_owner(self, owner: str) -> None:
+        """Count one request of the owner of a key."""
+        if owner not in self._owners and len(self._owners) >= MAX_LABELS:
+            owner = OTHER_LABEL
+        child = self._owners.get(owner)
+        if child is None:
+            child = self._owners[owner] = self._by_owner.labels(owner)
+        child.inc()
 
     def count(self, route: str, status: int, seconds: float) -> None:
         """Count one request; route and status come from a bounded set."""

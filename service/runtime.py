@@ -20,6 +20,7 @@ from service.access.admission import Admission
 from service.access.keyring import Keyring
 from service.access.quota import parse_quota
 from service.access.rate import Rates
+from service.backlog import BacklogReader
 from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
 from service.drift import DriftWatch
@@ -35,12 +36,14 @@ from service.orphan import ParentWatch
 from service.repeat import repeat
 from service.served import open_served
 from service.settings import Settings
+from service.shadow import Shadow
 from service.store import LazyStore
 
 # Collections of the oldest generation stop the event loop for hundreds of milliseconds.
 _GC_THRESHOLDS = (50_000, 20, 100)
 _PARENT_SECONDS = 1.0
 _DRIFT_SECONDS = 1.0
+_SHADOW_SECONDS = 1.0
 _KEYS_SECONDS = 1.0
 LARGE_BODY = 64 * 1024
 """Bodies of more bytes are read in the thread for large work rather than on the event loop."""
@@ -61,11 +64,13 @@ class Runtime:
         store: feedback.
         captures: inputs of recent predictions.
         drift: whether the traffic is still like the calibration sample.
+        shadow: a candidate that scores live traffic beside what is served.
         live_points: captures and labels in the page's picture.
         events: what GET /events tells.
         large_work: one thread for bodies and batches that would block the event loop.
         batcher: runs the questions of all connections together.
         admission: who may come in, and how often.
+        backlog: what waits in the store, for /metrics.
     """
 
     settings: Settings
@@ -74,15 +79,23 @@ class Runtime:
     store: LazyStore
     captures: CaptureBuffer
     drift: DriftWatch
+    shadow: Shadow
     live_points: LivePoints
     events: EventSource
     large_work: ThreadPoolExecutor
     batcher: MicroBatcher
     admission: Admission
+    backlog: BacklogReader
 
     async def beside(self, work: Callable[[], _Result]) -> _Result:
         """Do large work in the one thread for it; what comes meanwhile waits its turn."""
         return await asyncio.get_running_loop().run_in_executor(self.large_work, work)
+
+    async def follow_shadow(self) -> None:
+        """Let the candidate in the shadow score what was answered, in the thread for large work."""
+        await asyncio.to_thread(self.shadow.refresh)
+        if self.shadow.has_work:
+            await self.beside(self.shadow.score)
 
     async def fold_drift(self) -> None:
         """Watch the answers since the last time for drift, without blocking the event loop."""
@@ -122,6 +135,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
                 (runtime.bundles.refresh_in_thread, settings.poll_seconds),
                 (runtime.captures.flush, settings.capture_flush_seconds),
                 (runtime.fold_drift, _DRIFT_SECONDS),
+                (runtime.follow_shadow, _SHADOW_SECONDS),
                 (runtime.events.look_for_readers, LOOK_SECONDS),
                 (runtime.refresh_keys, _KEYS_SECONDS),
                 (ParentWatch().check, _PARENT_SECONDS),
@@ -166,8 +180,12 @@ def _build(settings: Settings, own: Path) -> Runtime:
         batch_rows=settings.batch_rows,
         queue_rows=settings.queue_rows,
     )
+    shadow = Shadow(settings.models_dir, opener, metrics.shadow, settings.alpha)
     batcher = MicroBatcher(
-        Inference(metrics.answers, drift, settings.batch_rows), thread, limits, metrics.queue
+        Inference(metrics.answers, drift, settings.batch_rows, shadow),
+        thread,
+        limits,
+        metrics.queue,
     )
     live_points = LivePoints(store, thread, settings.map_points)
     events = EventSource(
@@ -185,11 +203,13 @@ def _build(settings: Settings, own: Path) -> Runtime:
         store=store,
         captures=captures,
         drift=drift,
+        shadow=shadow,
         live_points=live_points,
         events=events,
         large_work=thread,
         batcher=batcher,
         admission=_admission(settings),
+        backlog=BacklogReader(store),
     )
 
 

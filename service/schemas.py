@@ -9,6 +9,7 @@ from rcmvae.bundle.manifest import InputSignature, Lineage, Method
 from rcmvae.calibration import Coverage
 from rcmvae.candidates import Strategy
 from rcmvae.decision import Decision
+from rcmvae.feedback import FeedbackStatus
 from rcmvae.jobs import JobMethod, JobState
 from rcmvae.sampled import SampledChannel
 from service.include import JsonFormat, Part
@@ -27,11 +28,13 @@ Nats = Annotated[float, Field(ge=-1e-6, description="In nats.")]
 Share = Annotated[float, Field(ge=0, le=1.000001)]
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
+    """Base of all models: no members but those that are named."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class PredictBody(_Wire):
+class PredictBody(Wire):
     """Body of POST /predict as JSON, with either inputs or columns."""
 
     inputs: Annotated[list[Row], Field(min_length=1)] | None = None
@@ -59,7 +62,7 @@ class PredictBody(_Wire):
     format: JsonFormat | None = Field(None, description="Of the answer; records if none.")
 
 
-class UncertaintyParts(_Wire):
+class UncertaintyParts(Wire):
     """Total uncertainty about the label and the parts that sum to it."""
 
     total: Nats
@@ -71,7 +74,7 @@ class UncertaintyParts(_Wire):
     )
 
 
-class SampledParts(_Wire):
+class SampledParts(Wire):
     """What the model says of inputs that it decoded itself: total = expected + information."""
 
     total: Nats
@@ -80,7 +83,7 @@ class SampledParts(_Wire):
     probabilities: dict[str, Share]
 
 
-class OutOfDistribution(_Wire):
+class OutOfDistribution(Wire):
     """Whether the input belongs to the known world."""
 
     decision: Decision
@@ -91,7 +94,7 @@ class OutOfDistribution(_Wire):
     )
 
 
-class Prediction(_Wire):
+class Prediction(Wire):
     """The answer for one input."""
 
     prediction_id: str
@@ -106,7 +109,7 @@ class Prediction(_Wire):
     sampled: SampledParts | None = None
 
 
-class PredictAnswer(_Wire):
+class PredictAnswer(Wire):
     """Answer of POST /predict; every prediction comes from the one version."""
 
     bundle_version: str
@@ -118,60 +121,7 @@ class PredictAnswer(_Wire):
     predictions: list[Prediction]
 
 
-class UncertaintyColumns(_Wire):
-    """The parts of the uncertainty of N inputs."""
-
-    total: list[Nats]
-    aleatoric: list[Nats]
-    channel_ambiguity: list[Nats]
-    label_map_ignorance: list[Nats]
-    observation_noise: list[Annotated[float, Field(gt=0)]] | None = None
-
-
-class SampledColumns(_Wire):
-    """What the model says of inputs that it decoded itself, for N inputs."""
-
-    total: list[Nats]
-    expected: list[Nats]
-    mutual_information: list[Nats]
-    probabilities: dict[str, list[Share]]
-
-
-class OutOfDistributionColumns(_Wire):
-    """Whether N inputs belong to the known world."""
-
-    decision: list[Decision]
-    p_familiar: list[Share]
-    p_owned: list[Share]
-    scores: dict[str, list[float | None]] | None = None
-
-
-class PredictionColumns(_Wire):
-    """The names of a prediction, each with the values of all N inputs."""
-
-    prediction_id: list[str]
-    label: list[str]
-    ood: OutOfDistributionColumns
-    channel: list[Annotated[int, Field(ge=0)]]
-    probabilities: dict[str, list[Share]] | None = None
-    prediction_set: list[list[str]] | None = None
-    uncertainty: UncertaintyColumns | None = None
-    position: list[Annotated[list[float], Field(min_length=2, max_length=2)]] | None = None
-    responsibilities: list[list[Share]] | None = None
-    sampled: SampledColumns | None = None
-
-
-class PredictColumnsAnswer(_Wire):
-    """Answer of POST /predict with `format` columns."""
-
-    bundle_version: str
-    alpha: Annotated[float, Field(gt=0, lt=1)]
-    coverage: Coverage
-    fdr: Annotated[float, Field(gt=0, lt=1)] | None = None
-    columns: PredictionColumns
-
-
-class FeedbackEntry(_Wire):
+class FeedbackEntry(Wire):
     """One label: with the id of a prediction, of a reference point, or with the input."""
 
     label: Annotated[str, Field(min_length=1, max_length=64)]
@@ -180,38 +130,69 @@ class FeedbackEntry(_Wire):
     input: Row | None = None
 
 
-class FeedbackBody(_Wire):
+class FeedbackBody(Wire):
     """Body of POST /feedback."""
 
     items: Annotated[list[FeedbackEntry], Field(min_length=1)]
+    source: (
+        Annotated[
+            str, Field(min_length=1, max_length=64, description="The tool or batch it comes from.")
+        ]
+        | None
+    ) = None
 
 
-class FeedbackReceipt(_Wire):
+class FeedbackReceipt(Wire):
     """One accepted item."""
 
     feedback_id: str
     status: str
 
 
-class FeedbackAnswer(_Wire):
+class FeedbackAnswer(Wire):
     """Answer of POST /feedback, sent once the items are durable; in their order."""
 
     items: list[FeedbackReceipt]
 
 
-class FeedbackState(_Wire):
-    """Answer of GET /feedback/{feedback_id}."""
+class FeedbackState(Wire):
+    """Answer of GET and DELETE /feedback/{feedback_id}."""
 
     feedback_id: str
     label: str
     prediction_id: str | None
-    status: str
+    status: FeedbackStatus
+    author: str
+    source: str | None
     created: datetime
-    applied_version: str | None
+    applied_version: str | None = Field(description="The bundle that took it in last.")
     reason: str | None
+    superseded_by: str | None = Field(description="The item of the same input that prevails.")
 
 
-class LabelState(_Wire):
+class FeedbackListing(Wire):
+    """Answer of GET /feedback, newest first."""
+
+    items: list[FeedbackState]
+    next: str | None = Field(description="Cursor of the next part; null at the end.")
+
+
+class FeedbackLine(Wire):
+    """One line of a history."""
+
+    created: datetime
+    actor: str = Field(description="The person, or the retrain worker.")
+    status: FeedbackStatus = Field(description="What the item was from then on.")
+    detail: str | None = Field(description="Label, version, reason or the item that prevails.")
+
+
+class FeedbackHistory(Wire):
+    """Answer of GET /feedback/{feedback_id}/events, oldest first; it only grows."""
+
+    events: list[FeedbackLine]
+
+
+class LabelState(Wire):
     """One label and what speaks for it."""
 
     label: str
@@ -219,21 +200,21 @@ class LabelState(_Wire):
     channels: Annotated[int, Field(ge=0, description="Channels that speak mostly for it.")]
 
 
-class LabelsAnswer(_Wire):
+class LabelsAnswer(Wire):
     """Answer of GET /labels, in the order of the bundle."""
 
     bundle_version: str
     labels: list[LabelState]
 
 
-class AlphaState(_Wire):
+class AlphaState(Wire):
     """The false-alarm rate in force and the finest that the calibration sample resolves."""
 
     default: Annotated[float, Field(gt=0, lt=1)]
     smallest: Annotated[float, Field(gt=0, description="No alarm can be raised below it.")]
 
 
-class BundleAnswer(_Wire):
+class BundleAnswer(Wire):
     """Answer of GET /bundle."""
 
     bundle_version: str
@@ -250,7 +231,7 @@ class BundleAnswer(_Wire):
     alpha: AlphaState
 
 
-class Candidate(_Wire):
+class Candidate(Wire):
     """A captured input that would be worth a label."""
 
     prediction_id: str
@@ -265,7 +246,7 @@ class Candidate(_Wire):
     input: Row | None = None
 
 
-class CandidatesAnswer(_Wire):
+class CandidatesAnswer(Wire):
     """Answer of GET /candidates, the most useful input first."""
 
     bundle_version: str
@@ -274,7 +255,7 @@ class CandidatesAnswer(_Wire):
     candidates: list[Candidate]
 
 
-class PredictionEvent(_Wire):
+class PredictionEvent(Wire):
     """An input that somebody sent, to any worker, and what the bundle served now says of it."""
 
     prediction_id: str
@@ -292,7 +273,7 @@ class PredictionEvent(_Wire):
     )
 
 
-class BundleEvent(_Wire):
+class BundleEvent(Wire):
     """The bundle that is served now."""
 
     bundle_version: str
@@ -301,7 +282,7 @@ class BundleEvent(_Wire):
     labels: list[str]
 
 
-class RetrainEvent(_Wire):
+class RetrainEvent(Wire):
     """The newest retrain job."""
 
     job_id: str
@@ -315,7 +296,7 @@ class RetrainEvent(_Wire):
     version: str | None
 
 
-class ChannelState(_Wire):
+class ChannelState(Wire):
     """One channel: what it stands for, and how much it holds."""
 
     channel: Annotated[int, Field(ge=0)]
@@ -330,14 +311,14 @@ class ChannelState(_Wire):
     points: Annotated[int, Field(ge=0, description="Reference points in it.")]
 
 
-class ChannelsAnswer(_Wire):
+class ChannelsAnswer(Wire):
     """Answer of GET /channels, in the order of the channels."""
 
     bundle_version: str
     channels: list[ChannelState]
 
 
-class ChannelDecoding(_Wire):
+class ChannelDecoding(Wire):
     """An input as one channel decodes it."""
 
     channel: Annotated[int, Field(ge=0)]
@@ -346,14 +327,14 @@ class ChannelDecoding(_Wire):
     sigma: Row | None = Field(None, description="Standard deviations; under a Gaussian likelihood.")
 
 
-class ReconstructAnswer(_Wire):
+class ReconstructAnswer(Wire):
     """Answer of POST /reconstruct: for every input its best channels, the best first."""
 
     bundle_version: str
     reconstructions: list[list[ChannelDecoding]]
 
 
-class DriftQuestion(_Wire):
+class DriftQuestion(Wire):
     """One question over all workers that serve the bundle."""
 
     question: Question
@@ -369,7 +350,7 @@ class DriftQuestion(_Wire):
     )
 
 
-class DriftAnswer(_Wire):
+class DriftAnswer(Wire):
     """Answer of GET /drift."""
 
     bundle_version: str
@@ -379,14 +360,14 @@ class DriftAnswer(_Wire):
     questions: list[DriftQuestion]
 
 
-class HealthAnswer(_Wire):
+class HealthAnswer(Wire):
     """Answer of /livez and /readyz."""
 
     status: str
     bundle_version: str | None = None
 
 
-class FieldFault(_Wire):
+class FieldFault(Wire):
     """One field at fault."""
 
     field: str
@@ -394,7 +375,7 @@ class FieldFault(_Wire):
     actual: str
 
 
-class ProblemDocument(_Wire):
+class ProblemDocument(Wire):
     """Every error: RFC 9457, with `error` for clients of the inference protocol."""
 
     type: str

@@ -25,7 +25,7 @@ from training.data import is_label_id, label_ids, load_dataset
 from training.evaluate import evaluate
 from training.retrain_commands import add_retrain, models_folder
 from training.run import RunFolder
-from training.version_commands import add_promote, add_rollback, add_versions
+from training.version_commands import add_promote, add_rollback, add_shadow, add_versions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     add_versions(commands.add_parser("versions", help="list the bundles and what each is"))
     add_promote(commands.add_parser("promote", help="make a bundle current, such as a held one"))
     add_rollback(commands.add_parser("rollback", help="make the parent bundle current again"))
+    add_shadow(commands.add_parser("shadow", help="let a bundle score live traffic, unserved"))
     _add_prune(commands.add_parser("prune", help="remove old bundles, never the current one"))
     _add_report(commands.add_parser("report", help="write a page with pictures of a run"))
     return parser

@@ -1,13 +1,14 @@
-"""`python -m training versions|promote|rollback`: what there is, and which one is served."""
+"""`python -m training versions|promote|rollback|shadow`: what there is, and which one is served."""
 
 import argparse
 import getpass
+from pathlib import Path
 
-from rcmvae.bundle import list_versions, read_manifest, read_pointer
+from rcmvae.bundle import list_versions, name_shadow, read_manifest, read_pointer
 from rcmvae.errors import BundleError
 from rcmvae.feedback import FeedbackStore
 from rcmvae.jobs import JobRecord, JobStore, promote, promoted_versions, roll_back, state_of
-from training.retrain_commands import add_places
+from training.retrain_commands import add_places, models_folder
 
 
 def add_versions(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,25 @@ def add_rollback(parser: argparse.ArgumentParser) -> None:
     add_places(parser)
     parser.add_argument("version", nargs="?", help="the parent of the current one by default")
     parser.set_defaults(command=run_rollback)
+
+
+def add_shadow(parser: argparse.ArgumentParser) -> None:
+    """The options of `shadow`."""
+    parser.add_argument("--models", type=Path, default=models_folder(), help="folder of bundles")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("version", nargs="?", help="a version on disk")
+    which.add_argument("--off", action="store_true", help="none any more")
+    parser.set_defaults(command=run_shadow)
+
+
+def run_shadow(options: argparse.Namespace) -> None:
+    """Let a version score live traffic beside the current one; only metrics see it.
+
+    Raises:
+        BundleNotFound: there is no such version.
+    """
+    name_shadow(options.models, options.version)
+    print(f"in the shadow: {options.version or 'none'}")
 
 
 def run_versions(options: argparse.Namespace) -> None:

@@ -182,8 +182,15 @@ class Watcher:
         self._left = Left(len(done.queued), before.newest_seq)
         self._version = done.version
         if self._config.keep and done.parent is not None:
-            prune(self._config.models, self._config.keep)
+            self._prune()
         return _job_result(JobMethod(method), done)
+
+    def _prune(self) -> None:
+        """Remove old bundles; what cannot be removed now stays until the next time."""
+        try:
+            prune(self._config.models, self._config.keep)
+        except (RcmvaeError, OSError) as error:
+            logger.warning("old bundles were not removed: %s", error)
 
     def _declined(self, job: JobRecord) -> str | None:
         """Why a refit that drift asks for would learn nothing new, or None."""

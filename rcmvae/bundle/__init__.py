@@ -4,10 +4,16 @@ from rcmvae.bundle.archive import Bundle, load_bundle, manifest_digest, read_man
 from rcmvae.bundle.check import Check
 from rcmvae.bundle.gate_report import GateCheck, GateOutcome, GateReport
 from rcmvae.bundle.manifest import FileEntry, InputSignature, Lineage, Manifest
-from rcmvae.bundle.pointer import load_current, move_pointer, read_pointer
+from rcmvae.bundle.pointer import (
+    load_current,
+    move_pointer,
+    name_shadow,
+    read_pointer,
+    read_shadow,
+)
 from rcmvae.bundle.publish import BundleDraft, as_bundle, publish_bundle, stage_bundle
 from rcmvae.bundle.retention import list_versions, prune
-from rcmvae.bundle.tensors import read_arrays, read_metadata, write_tensors
+from rcmvae.bundle.tensors import read_arrays, read_metadata, require_tensor, write_tensors
 from rcmvae.bundle.version import is_version, new_version
 
 __all__ = [
@@ -28,6 +34,7 @@ __all__ = [
     "load_current",
     "manifest_digest",
     "move_pointer",
+    "name_shadow",
     "new_version",
     "prune",
     "publish_bundle",
@@ -35,6 +42,8 @@ __all__ = [
     "read_manifest",
     "read_metadata",
     "read_pointer",
+    "read_shadow",
+    "require_tensor",
     "stage_bundle",
     "write_tensors",
 ]

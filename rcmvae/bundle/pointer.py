@@ -9,10 +9,11 @@ from rcmvae.bundle.folder import open_folder, read_bounded
 from rcmvae.bundle.lock import hold_lock
 from rcmvae.bundle.manifest import MANIFEST_NAME
 from rcmvae.bundle.printable import printable
-from rcmvae.bundle.version import CURRENT, is_version, require_version
+from rcmvae.bundle.version import CURRENT, SHADOW, is_version, require_version
 from rcmvae.errors import BundleConflict, BundleDamaged, BundleError, BundleNotFound
 
 _NEXT = ".CURRENT.next"
+_NEXT_SHADOW = ".SHADOW.next"
 _LONGEST_LINE = 65
 
 
@@ -22,15 +23,36 @@ def read_pointer(models: Path) -> str | None:
     Raises:
         BundleDamaged: CURRENT is anything but one line with the name of a version.
     """
-    content = _content(models)
-    if content is None:
-        return None
-    line = content.decode("ascii", errors="replace")
-    # The final newline is demanded, so that a cut line cannot pass for a shorter version.
-    if not (line.endswith("\n") and is_version(line[:-1])):
-        detail = f"expected one line with a version, got {printable(line)!r}"
-        raise BundleDamaged(Check.POINTER, CURRENT, detail)
-    return line[:-1]
+    return _version_in(models, CURRENT)
+
+
+def read_shadow(models: Path) -> str | None:
+    """The version that scores live traffic in the shadow; None for none. Takes no lock.
+
+    Raises:
+        BundleDamaged: SHADOW is anything but one line with the name of a version.
+    """
+    return _version_in(models, SHADOW)
+
+
+def name_shadow(models: Path, target: str | None) -> None:
+    """Let a version score live traffic in the shadow; None ends it. Atomic and durable.
+
+    Raises:
+        BundleNotFound: there is no such version.
+    """
+    if target is not None:
+        require_version(target)
+    if not models.is_dir():
+        raise BundleNotFound(f"no bundle {target}: there is no models folder")
+    with hold_lock(models):
+        if target is None:
+            (models / SHADOW).unlink(missing_ok=True)
+        else:
+            _require_present(models / target)
+            write_durably(models / _NEXT_SHADOW, f"{target}\n".encode("ascii"))
+            (models / _NEXT_SHADOW).replace(models / SHADOW)
+        sync_folder(models)
 
 
 def move_pointer(models: Path, expected: str | None, target: str) -> None:
@@ -93,11 +115,23 @@ def load_current(models: Path) -> Bundle:
     raise BundleNotFound(f"no version is current: {CURRENT} is missing")
 
 
-def _content(models: Path) -> bytes | None:
+def _version_in(models: Path, name: str) -> str | None:
+    content = _content(models, name)
+    if content is None:
+        return None
+    line = content.decode("ascii", errors="replace")
+    # The final newline is demanded, so that a cut line cannot pass for a shorter version.
+    if not (line.endswith("\n") and is_version(line[:-1])):
+        detail = f"expected one line with a version, got {printable(line)!r}"
+        raise BundleDamaged(Check.POINTER, name, detail)
+    return line[:-1]
+
+
+def _content(models: Path, name: str) -> bytes | None:
     try:
-        # A models folder may be a link to a volume, so the path is resolved; CURRENT may not.
+        # A models folder may be a link to a volume, so the path is resolved; the file may not.
         with open_folder(models.resolve()) as folder:
-            return read_bounded(folder, CURRENT, limit=_LONGEST_LINE, check=Check.POINTER)
+            return read_bounded(folder, name, limit=_LONGEST_LINE, check=Check.POINTER)
     except BundleNotFound:
         return None
     except BundleDamaged as error:

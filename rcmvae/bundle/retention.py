@@ -8,7 +8,7 @@ from pathlib import Path
 from rcmvae.bundle.archive import read_manifest
 from rcmvae.bundle.durable import sync_folder
 from rcmvae.bundle.lock import hold_lock, is_claimed
-from rcmvae.bundle.pointer import read_pointer
+from rcmvae.bundle.pointer import read_pointer, read_shadow
 from rcmvae.bundle.version import is_version
 
 STAGING_PREFIX = ".staging-"
@@ -29,7 +29,7 @@ def list_versions(models: Path) -> tuple[str, ...]:
 
 
 def prune(models: Path, keep: int) -> tuple[str, ...]:
-    """Remove all but the newest ``keep`` versions, the current one and its parent.
+    """Remove all but the newest ``keep`` versions, the current one, its parent, and the shadow.
 
     Also sweeps what publishers that were killed left behind.
 
@@ -66,7 +66,7 @@ def _in_use(models: Path) -> set[str]:
     if current is None:
         return set()
     parent = read_manifest(models / current).lineage.parent_version
-    return {current} if parent is None else {current, parent}
+    return {version for version in (current, parent, read_shadow(models)) if version is not None}
 
 
 def _abandoned(models: Path) -> list[Path]:

@@ -51,6 +51,30 @@ def read_metadata(name: str, content: bytes) -> Mapping[str, str]:
     return MappingProxyType(header.get("__metadata__") or {})
 
 
+def require_tensor(
+    arrays: Mapping[str, NDArray[Any]],
+    name: str,
+    dtype: type[np.generic],
+    shape: tuple[int, ...],
+    *,
+    check: str,
+    file: str,
+) -> NDArray[Any]:
+    """The tensor of a name, of this element type and shape.
+
+    Raises:
+        BundleDamaged: with ``check`` and ``file``; it is not there, or another.
+    """
+    array = arrays.get(name)
+    if array is None:
+        raise BundleDamaged(check, file, f"{name}: expected a tensor, found none")
+    if array.dtype != np.dtype(dtype) or array.shape != shape:
+        expected = f"{np.dtype(dtype)} of shape {shape}"
+        actual = f"{array.dtype} of shape {array.shape}"
+        raise BundleDamaged(check, file, f"{name}: expected {expected}, got {actual}")
+    return array
+
+
 def write_tensors(
     arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
 ) -> bytes:

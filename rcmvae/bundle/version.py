@@ -9,15 +9,17 @@ from rcmvae.bundle.printable import printable
 from rcmvae.errors import BundleNotFound
 
 CURRENT = "CURRENT"
+SHADOW = "SHADOW"
+_POINTERS = frozenset({CURRENT, SHADOW})
 _SECONDS = "%Y%m%dT%H%M%SZ"
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 _STAMP = re.compile(r"([0-9]{8}T[0-9]{6}Z)-[0-9a-f]{8}")
 
 
 def is_version(name: str) -> bool:
-    """Whether a name may be that of a version; ``CURRENT``, the pointer, may not."""
+    """Whether a name may be that of a version; the pointers' own may not."""
     # fullmatch, because `$` would let a final newline pass.
-    return re.fullmatch(VERSION_PATTERN, name) is not None and name.upper() != CURRENT
+    return re.fullmatch(VERSION_PATTERN, name) is not None and name.upper() not in _POINTERS
 
 
 def require_version(name: str) -> None:

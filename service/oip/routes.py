@@ -99,6 +99,7 @@ async def infer(request: Request) -> Response:
     parsed = await runtime.read(
         body, lambda: parse_infer(body, length, signature.input, settings.max_rows)
     )
+    runtime.admission.charge_rows(request, len(parsed.x))
     coverage = parsed.coverage or served.predictor.calibration.coverage
     question = Question(served, parsed.x, coverage)
 

@@ -1,4 +1,4 @@
-"""POST /feedback and GET /feedback/{feedback_id}."""
+"""POST /feedback."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,10 @@ from service.feedback_request import (
     parse_idempotency_key,
 )
 from service.json_response import json_response
-from service.metrics import Metrics
 from service.problem import quoted, refusal
 from service.reference import ServedReference
 from service.runtime import Runtime, runtime_of
-from service.schemas import FeedbackAnswer, FeedbackReceipt, FeedbackState
+from service.schemas import FeedbackAnswer, FeedbackReceipt
 from service.wire.media_types import JSON
 
 
@@ -37,26 +36,26 @@ async def post_feedback(request: Request) -> Response:
         request, limit=settings.max_body_bytes, timeout_seconds=settings.body_timeout_seconds
     )
     digest = None if key is None else hashlib.sha256(body).hexdigest()
-    records = await _repeated(runtime, key, digest)
+    principal = principal_of(request)
+    records = await _repeated(runtime, principal, key, digest)
     if records is None:
-        entries = await _entries(runtime, body, principal_of(request))
+        source, entries = await _entries(runtime, body, principal)
         runtime.admission.charge_rows(request, len(entries))
         records = await runtime.store.run(
-            lambda store: store.add(entries, idempotency_key=key, body_sha256=digest)
+            lambda store: store.add(
+                entries,
+                author=principal.name,
+                source=source,
+                idempotency_key=key,
+                body_sha256=digest,
+            )
         )
-    _count(runtime.metrics, records)
+    _count(runtime, records)
     return json_response(_answer(records), 202)
 
 
-async def get_feedback(request: Request) -> Response:
-    """Where one item stands."""
-    feedback_id = str(request.path_params["feedback_id"])
-    record = await runtime_of(request).store.run(lambda store: store.get(feedback_id))
-    return json_response(_state(record))
-
-
 async def _repeated(
-    runtime: Runtime, key: str | None, digest: str | None
+    runtime: Runtime, principal: Principal, key: str | None, digest: str | None
 ) -> tuple[FeedbackRecord, ...] | None:
     """The first reply to a request that came before.
 
@@ -64,19 +63,24 @@ async def _repeated(
     """
     if key is None or digest is None:
         return None
-    return await runtime.store.run(lambda store: store.first_reply(key, digest))
+    return await runtime.store.run(lambda store: store.first_reply(key, digest, principal.name))
 
 
-async def _entries(runtime: Runtime, body: bytes, principal: Principal) -> list[NewFeedback]:
+async def _entries(
+    runtime: Runtime, body: bytes, principal: Principal
+) -> tuple[str | None, list[NewFeedback]]:
+    """The source that the body names, and its items for the store."""
     served, max_rows = runtime.bundles.current(), runtime.settings.max_rows
-    items = await runtime.read(body, lambda: parse_feedback(body, served.manifest.input, max_rows))
+    parsed = await runtime.read(body, lambda: parse_feedback(body, served.manifest.input, max_rows))
+    items = parsed.items
     named = [item.subject for item in items if isinstance(item.subject, str)]
     captures = await runtime.captures.find(named)
     referenced = _referenced(items, served.reference)
     _require_found(items, captures, referenced)
     if not {item.label for item in items} <= set(served.manifest.labels):
         require_scope(principal, Scope.LABELS)
-    return [_new_feedback(item, captures, referenced, served.version) for item in items]
+    new = [_new_feedback(item, captures, referenced, served.version) for item in items]
+    return parsed.source, new
 
 
 def _referenced(
@@ -125,18 +129,9 @@ def _answer(records: Sequence[FeedbackRecord]) -> FeedbackAnswer:
     return FeedbackAnswer(items=receipts)
 
 
-def _state(record: FeedbackRecord) -> FeedbackState:
-    return FeedbackState(
-        feedback_id=record.feedback_id,
-        label=record.label,
-        prediction_id=record.prediction_id,
-        status=record.status,
-        created=record.created,
-        applied_version=record.applied_version,
-        reason=record.reason,
-    )
-
-
-def _count(metrics: Metrics, records: Sequence[FeedbackRecord]) -> None:
+def _count(runtime: Runtime, records: Sequence[FeedbackRecord]) -> None:
+    known = runtime.bundles.labels()
     for record in records:
-        metrics.feedback.labels("prediction_id" if record.prediction_id else "input").inc()
+        source = "prediction_id" if record.prediction_id else "input"
+        novelty = "known" if record.label in known else "new"
+        runtime.metrics.feedback.labels(source, novelty).inc()

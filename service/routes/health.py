@@ -22,6 +22,8 @@ async def readyz(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """All metrics of all workers."""
-    exposition = await run_in_threadpool(runtime_of(request).metrics.exposition)
+    """All metrics of all workers, and what waits in the store."""
+    runtime = runtime_of(request)
+    backlog = await runtime.backlog.read()
+    exposition = await run_in_threadpool(runtime.metrics.exposition, backlog)
     return Response(exposition, media_type=CONTENT_TYPE)

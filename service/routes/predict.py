@@ -1,5 +1,6 @@
 """POST /predict."""
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +16,8 @@ from service.runtime import runtime_of
 from service.wire.accept import negotiate
 from service.wire.media_types import ARROW, WRITTEN
 
+_NO_QUERY = QueryParams("")
+
 
 async def predict(request: Request) -> Response:
     """Answer for one or many inputs; all by the bundle that was current when they were read."""
@@ -25,7 +28,9 @@ async def predict(request: Request) -> Response:
     )
     served = runtime.bundles.current()
     written = negotiate(header(request.scope, b"accept"), WRITTEN)
-    kind, query, signature = media_type(request), request.query_params, served.manifest.input
+    # Most requests have no query, and to read none costs as much as to read the JSON.
+    query = request.query_params if request.scope["query_string"] else _NO_QUERY
+    kind, signature = media_type(request), served.manifest.input
     parsed = await runtime.read(
         body, lambda: parse_predict(kind, query, body, signature, settings.max_rows)
     )

@@ -39,6 +39,7 @@ async def reconstruct(request: Request) -> Response:
     if len(parsed.x) * count > settings.max_rows:
         expected = f"at most {settings.max_rows} inputs times channels"
         raise InvalidInput(_CHANNELS, expected, f"{len(parsed.x)} times {count}")
+    runtime.admission.charge_rows(request, len(parsed.x) * count)
     return Response(
         await runtime.beside(partial(_answer, served, parsed.x, count)), media_type=JSON
     )

@@ -87,12 +87,13 @@ def test_a_newcomer_teaches_the_unknown_class(tmp_path: Path, page: Page) -> Non
 
         # Every group that the page calls out: to it, and its name.
         call = page.locator("#show-unnamed")
+        expect(call).to_be_visible()
         while newcomer.clicks < CLICKS - 2 and call.is_visible():
             newcomer.click(call)
             page.get_by_label("What are these?").fill("9")
             newcomer.click(page.get_by_role("button", name="Label", exact=True))
             expect(page.get_by_text("inputs selected")).to_have_count(0)
-        newcomer.click(page.get_by_role("button", name="Learn from"))
+        newcomer.click(page.locator("#learn"))
 
         learned = legend.get_by_role("button", name=re.compile(r"^9\b"))
         expect(learned).to_be_visible(timeout=120_000)

@@ -30,5 +30,9 @@ def test_mixed_load_without_a_failure(tmp_path: Path) -> None:
             timeout=90,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert server.metric('rcmvae_feedback_items_total{source="prediction_id"}') > 0
+        corrected = (
+            server.metric(f'rcmvae_feedback_items_total{{novelty="{n}",source="prediction_id"}}')
+            for n in ("known", "new")
+        )
+        assert sum(corrected) > 0
         assert server.metric('rcmvae_requests_total{route="/predict",status="200"}') > 100

@@ -50,8 +50,11 @@ def test_state_of_an_item(client: AppClient) -> None:
         "label": "dots",
         "prediction_id": None,
         "status": "queued",
+        "author": "anonymous",
+        "source": None,
         "applied_version": None,
         "reason": None,
+        "superseded_by": None,
     }
 
 
@@ -92,7 +95,7 @@ def test_idempotency(client: AppClient, settings: Settings) -> None:
     conflict = client.post(
         "/feedback", json={"items": items[:1]}, headers={"Idempotency-Key": "k1"}
     )
-    assert_problem(conflict, 409, "Idempotency-Key")
+    assert_problem(conflict, 422, "Idempotency-Key")
     with FeedbackStore.open(settings.store_url) as store:
         counts = store.counts_by_status()
     assert (counts.queued, counts.superseded) == (1, 3)  # four labels of one input
@@ -115,9 +118,9 @@ def test_a_repeated_request_needs_nothing_of_what_the_first_one_needed(
         conflict = other.post(
             "/feedback", json={"items": items[:1]}, headers={"Idempotency-Key": "k1"}
         )
-        assert_problem(conflict, 409, "Idempotency-Key")
+        assert_problem(conflict, 422, "Idempotency-Key")
         text = other.get("/metrics").text
-        assert 'rcmvae_feedback_items_total{source="prediction_id"} 2.0' in text
+        assert 'rcmvae_feedback_items_total{novelty="new",source="prediction_id"} 2.0' in text
     with FeedbackStore.open(settings.store_url) as store:
         assert store.counts_by_status().queued == 2
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rcmvae.bundle import move_pointer, stage_bundle
+from rcmvae.bundle import Bundle, move_pointer, stage_bundle
 from rcmvae.errors import BundleNotFound, ProviderUnavailable
 from service.hotswap import BundleWatcher
 from service.metrics import Metrics, SwapFailure
-from service.served import open_served
+from service.served import Served, open_served
 from tests.service.small_bundle import publish_small, small_draft
 
 CPU = ("CPUExecutionProvider",)
@@ -219,3 +219,20 @@ def test_whatever_opening_raises_is_refused(tmp_path: Path, error: Exception, re
     watcher = BundleWatcher(tmp_path / "models", fail, metrics)  # type: ignore[arg-type]
     watcher.refresh()
     assert _failures(watcher) == {reason: 1}
+
+
+def test_nothing_is_served_before_it_is_warm(tmp_path: Path) -> None:
+    """What opens and warms a bundle is done before anybody is told of it."""
+    publish_small(tmp_path / "models", "v1")
+    seen: list[str] = []
+
+    def opening(bundle: Bundle) -> Served:
+        served = open_served(bundle, providers=CPU, threads=1)
+        with pytest.raises(BundleNotFound):
+            watcher.current()
+        seen.append(served.version)
+        return served
+
+    watcher = BundleWatcher(tmp_path / "models", opening, Metrics(tmp_path, multiprocess=False))
+    watcher.refresh()
+    assert seen == [watcher.current().version] == ["v1"]

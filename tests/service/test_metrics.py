@@ -17,7 +17,7 @@ from tests.service.bad_requests import ROW
 from tests.service.small_bundle import known_inputs
 
 
-def _samples(client: AppClient) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+def samples(client: AppClient) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     response = client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain; version=")
     return {
@@ -28,7 +28,7 @@ def _samples(client: AppClient) -> dict[tuple[str, tuple[tuple[str, str], ...]],
 
 
 def _value(client: AppClient, name: str, **labels: str) -> float:
-    return _samples(client).get((name, tuple(sorted(labels.items()))), 0.0)
+    return samples(client).get((name, tuple(sorted(labels.items()))), 0.0)
 
 
 def test_predictions_are_counted_by_decision_and_label(client: AppClient) -> None:
@@ -56,7 +56,10 @@ def test_requests_are_counted_by_route_and_never_by_path(client: AppClient) -> N
 
 def test_feedback_and_bundle(client: AppClient) -> None:
     client.post("/feedback", json={"items": [{"input": ROW, "label": "a"}] * 2})
-    assert _value(client, "rcmvae_feedback_items_total", source="input") == 2
+    total = "rcmvae_feedback_items_total"
+    assert _value(client, total, source="input", novelty="new") == 2
+    client.post("/feedback", json={"items": [{"input": ROW, "label": "circle"}]})
+    assert _value(client, total, source="input", novelty="known") == 1
     assert _value(client, "rcmvae_bundle_swaps_total") == 1
     assert _value(client, "rcmvae_bundle_info", bundle_version="v1") == 1
     created = _value(client, "rcmvae_bundle_created_timestamp_seconds", bundle_version="v1")
@@ -66,7 +69,7 @@ def test_feedback_and_bundle(client: AppClient) -> None:
 def test_failures_are_there_before_the_first(empty: AppClient) -> None:
     for reason in ("pointer", "not_found", "format_unsupported", "damaged", "provider", "session"):
         key = ("rcmvae_bundle_swap_failures_total", (("reason", reason),))
-        assert _samples(empty)[key] == 0
+        assert samples(empty)[key] == 0
 
 
 def test_labels_are_bounded() -> None:

@@ -18,8 +18,9 @@ from PIL import Image
 
 from rcmvae.bundle.manifest import InputSignature
 from rcmvae.errors import InvalidInput
+from service.column_schemas import PredictColumnsAnswer
 from service.problem import RequestRefused
-from service.schemas import PredictAnswer, PredictColumnsAnswer
+from service.schemas import PredictAnswer
 from service.wire.accept import negotiate
 from service.wire.arrow_in import read_stream
 from service.wire.columns import rows_of_columns

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from rcmvae.bundle import Bundle, load_current
-from rcmvae.bundle.manifest import GOLDEN, WEIGHTS
+from rcmvae.bundle.manifest import GOLDEN, LATENT_MAP, SCORES, WEIGHTS
 from rcmvae.counts import read_label_map
 from rcmvae.errors import BundleDamaged
 from rcmvae.feedback import FeedbackStatus, FeedbackStore
 from rcmvae.predictor import Predictor
+from rcmvae.scores_graph import read_placement
 from tests.training.tiny import (
     LENIENT,
     NEW_LABEL,
@@ -140,6 +141,18 @@ def test_weights_moved_and_the_golden_set_did_not(refitted: Refitted) -> None:
     before, after = (b.manifest.files for b in (refitted.relabelled, refitted.refitted))
     assert before[WEIGHTS] != after[WEIGHTS]
     assert before[GOLDEN] == after[GOLDEN]
+
+
+def test_the_picture_names_the_same_inputs_and_lies_alike(refitted: Refitted) -> None:
+    before, after = (b.arrays(LATENT_MAP) for b in (refitted.relabelled, refitted.refitted))
+    for name in ("number", "label", "x"):
+        np.testing.assert_array_equal(before[name], after[name])
+    old, new = (read_placement(b.read(SCORES)) for b in (refitted.relabelled, refitted.refitted))
+    assert old is not None
+    assert new is not None
+    moved = np.linalg.norm(new.anchor - old.anchor, axis=1).mean()
+    apart = np.linalg.norm(old.anchor[:, None] - old.anchor[None], axis=2).mean()
+    assert 0.0 < moved < 0.5 * apart
 
 
 def test_the_configuration_is_that_of_the_first_fit(refitted: Refitted) -> None:

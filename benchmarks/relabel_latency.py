@@ -1,0 +1,201 @@
+"""Seconds from the last label to the new version on every worker, and in which stage they go.
+
+python -m benchmarks.relabel_latency --models models --data digits --json result.json
+
+Real processes on a copy of the models folder: a server with several workers, and a watcher. Ten
+labels of unlabelled inputs are posted; the clock runs from the 202 until /metrics says that every
+worker serves the new version. Stages: until the watcher holds the job, until the pointer has moved,
+until every worker serves.
+"""
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.result import (
+    Result,
+    add_options,
+    figure_of,
+    print_figures,
+    provenance,
+    write_result,
+)
+from rcmvae.bundle import load_current
+from training.config import from_json
+from training.data import load_source
+
+ROOT = Path(__file__).parents[1]
+LABELS = 10
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Seconds of one round, stage by stage."""
+
+    noticed: float
+    made: float
+    served: float
+
+    @property
+    def total(self) -> float:
+        """From the last label to every worker."""
+        return self.noticed + self.made + self.served
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.relabel_latency", description=__doc__
+    )
+    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of bundles")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=10)
+    add_options(parser)
+    options = parser.parse_args(given)
+    origin = provenance("relabel_latency", given)
+    rounds = 2 if options.quick else options.rounds
+    x, names = _examples(options.models)
+    with TemporaryDirectory(prefix="relabel-latency-") as folder:
+        shutil.copytree(options.models, Path(folder) / "models")
+        with running(Path(folder), options.workers) as client:
+            seen = [
+                _round(
+                    client,
+                    Path(folder),
+                    options.workers,
+                    x[i::rounds][:LABELS],
+                    names[i::rounds][:LABELS],
+                )
+                for i in range(rounds)
+            ]
+    result = Result(
+        commit=origin.commit,
+        command=origin.command,
+        seeds=(0,),
+        config={"workers": options.workers, "labels": LABELS},
+        figures={
+            "noticed (s)": figure_of([r.noticed for r in seen]),
+            "made and promoted (s)": figure_of([r.made for r in seen]),
+            "on every worker (s)": figure_of([r.served for r in seen]),
+            "seconds_to_served": figure_of([r.total for r in seen]),
+        },
+    )
+    print_figures(result.figures)
+    if options.json is not None:
+        write_result(result, options.json)
+    return 0
+
+
+def _examples(models: Path) -> tuple[NDArray[np.float32], list[str]]:
+    """Training inputs of the current bundle's source, and their true labels."""
+    source = load_source(from_json(load_current(models).manifest.configuration).data.source)
+    drawn = np.random.default_rng(0).permutation(len(source.train))[:1000]
+    part = source.train.take(drawn)
+    return part.x, [str(source.labels[y]) for y in part.y]
+
+
+@contextmanager
+def running(folder: Path, workers: int) -> Iterator[httpx.Client]:
+    """A server and a watcher on ``folder``, until the end of the block."""
+    port = _free_port()
+    environment = {
+        **os.environ,
+        "BENTOML_HOME": str(folder / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "RCMVAE_MODELS_DIR": str(folder / "models"),
+        "RCMVAE_STORE_URL": f"sqlite:///{folder / 'feedback.db'}",
+        "RCMVAE_WORKERS": str(workers),
+    }
+    server = ["bentoml", "serve", "service.app:RcmVae", "--port", str(port)]
+    with (folder / "log").open("ab") as log:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", *line], cwd=ROOT, env=environment, stdout=log, stderr=log
+            )
+            for line in (server, ["training", "retrain", "--watch"])
+        ]
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
+            version = (folder / "models" / "CURRENT").read_text().strip()
+            _wait_for(client, version, workers)
+            yield client
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=PATIENCE)
+
+
+def _round(
+    client: httpx.Client, folder: Path, workers: int, x: NDArray[np.float32], names: list[str]
+) -> Round:
+    items = [
+        {"input": row.ravel().tolist(), "label": name} for row, name in zip(x, names, strict=True)
+    ]
+    pointer = folder / "models" / "CURRENT"
+    before = _settled(client, after=None)
+    client.post("/feedback", json={"items": items}).raise_for_status()
+    start = time.time()
+    _settled(client, after=before)
+    # A batch that the gate parts makes several versions: the last one counts.
+    moved, version = pointer.stat().st_mtime, pointer.read_text().strip()
+    served = _wait_for(client, version, workers)
+    taken = _job_started(client)
+    return Round(taken - start, moved - taken, served - moved)
+
+
+def _settled(client: httpx.Client, after: str | None) -> str:
+    """The newest job, once none is open and it is another than ``after``."""
+    end = time.time() + PATIENCE
+    while time.time() < end:
+        answer = client.get("/retrain").json()
+        newest = answer["history"][0]["job_id"] if answer["history"] else ""
+        if answer["state"] == "idle" and (after is None or newest != after):
+            return newest
+        time.sleep(0.02)
+    raise TimeoutError("no retrain job ended")
+
+
+def _job_started(client: httpx.Client) -> float:
+    newest = client.get("/retrain").json()["history"][0]
+    return datetime.fromisoformat(newest["started"]).timestamp()
+
+
+def _wait_for(client: httpx.Client, version: str, workers: int) -> float:
+    """When every worker serves a version."""
+    line = f'rcmvae_bundle_info{{bundle_version="{version}"}} {float(workers)}'
+    end = time.time() + PATIENCE
+    while time.time() < end:
+        try:
+            if line in client.get("/metrics").text:
+                return time.time()
+        except httpx.TransportError:
+            pass
+        time.sleep(0.02)
+    raise TimeoutError(f"not every worker serves {version}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""What became of feedback: GET /feedback, its items, their histories, and DELETE."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rcmvae.feedback import FeedbackEvent, FeedbackRecord
+from service.access import Scope, principal_of, require_scope
+from service.feedback_query import cursor_of, parse_feedback_query, parse_reason
+from service.json_response import json_response
+from service.runtime import runtime_of
+from service.schemas import FeedbackHistory, FeedbackLine, FeedbackListing, FeedbackState
+
+
+async def get_feedback(request: Request) -> Response:
+    """Where one item stands."""
+    feedback_id = _id_of(request)
+    record = await runtime_of(request).store.run(lambda store: store.get(feedback_id))
+    return json_response(state_of(record))
+
+
+async def list_feedback(request: Request) -> Response:
+    """Items, newest first."""
+    wanted = parse_feedback_query(request.query_params)
+    page = await runtime_of(request).store.run(
+        lambda store: store.listing(wanted.which, limit=wanted.limit, before=wanted.before)
+    )
+    items = [state_of(record) for record in page.records]
+    return json_response(FeedbackListing(items=items, next=cursor_of(page.next_before)))
+
+
+async def get_feedback_events(request: Request) -> Response:
+    """Who said what of one item, and when; oldest first."""
+    feedback_id = _id_of(request)
+    events = await runtime_of(request).store.run(lambda store: store.events(feedback_id))
+    return json_response(FeedbackHistory(events=[_line_of(event) for event in events]))
+
+
+async def delete_feedback(request: Request) -> Response:
+    """Withdraw one item; others' items only with the scope ``admin``.
+
+    Otherwise one key could take every other key's labels out of the bundle.
+    """
+    feedback_id, principal = _id_of(request), principal_of(request)
+    reason = parse_reason(request.query_params)
+    store = runtime_of(request).store
+    record = await store.run(lambda opened: opened.get(feedback_id))
+    if record.author != principal.name:
+        require_scope(principal, Scope.ADMIN)
+    record = await store.run(lambda opened: opened.withdraw(feedback_id, principal.name, reason))
+    return json_response(state_of(record), 202)
+
+
+def state_of(record: FeedbackRecord) -> FeedbackState:
+    """A correction as it goes over the wire."""
+    return FeedbackState(
+        feedback_id=record.feedback_id,
+        label=record.label,
+        prediction_id=record.prediction_id,
+        status=record.status,
+        author=record.author,
+        source=record.source,
+        created=record.created,
+        applied_version=record.applied_version,
+        reason=record.reason,
+        superseded_by=record.superseded_by,
+    )
+
+
+def _line_of(event: FeedbackEvent) -> FeedbackLine:
+    return FeedbackLine(
+        created=event.created, actor=event.actor, status=event.status, detail=event.detail
+    )
+
+
+def _id_of(request: Request) -> str:
+    return str(request.path_params["feedback_id"])
