@@ -24,8 +24,12 @@ from training.golden_run import golden_run
 from training.golden_set import read_golden
 from training.relabel import Correction
 
-_HALF = 0.5
-"""Evidence of other labels, in examples, of which a channel is half sure; as in spreading."""
+_HALF = 1.0
+"""Evidence of other labels, in examples, that is half of what can be: one example alone never
+contradicts."""
+
+_MOSTLY = 0.5
+"""A score below this is never a contradiction: more agrees with the label, or nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def contradiction(
 ) -> NDArray[np.float64]:
     """Share of each input that solid evidence of other labels holds, (n,), within [0, 1).
 
-    sum_k r_k (s_k - s_{k,y}) / (s_k + 1/2).
+    sum_k r_k (s_k - s_{k,y}) / (s_k + 1).
 
     Args:
         responsibilities: r, (n, K).
@@ -169,8 +173,7 @@ def _threshold(honest: NDArray[np.float64], level: float) -> float:
     most = int(np.floor(level * (len(honest) + 1))) - 1
     if most < 0:
         return 2.0
-    # Half, as a label that agrees with more than it contradicts is never in question.
-    return max(_HALF, float(np.nextafter(np.sort(honest)[::-1][most], 2.0)))
+    return max(_MOSTLY, float(np.nextafter(np.sort(honest)[::-1][most], 2.0)))
 
 
 def _honest(parent: Bundle, label_map: LabelMap) -> _Honest:

@@ -48,23 +48,23 @@ class WatchConfig:
     Attributes:
         models: the folder of bundles.
         gate: what a candidate may lose.
-        guard: which labels a person has to look at first; None for none.
-        cap: what one author's labels may weigh; None for as much as he likes.
         schedule: when a job is due that nobody asked for.
         poll: seconds between two looks into the store.
         lease: after which another watcher takes over from one that is gone.
         keep: newest bundles that stay after a promotion, with the current one and its parent; zero
             keeps all.
+        guard: which labels a person has to look at first; None for none.
+        cap: what one author's labels may weigh; None for as much as he likes.
     """
 
     models: Path
     gate: GateConfig = field(default_factory=GateConfig)
-    guard: GuardConfig | None = field(default_factory=GuardConfig)
-    cap: ShareCap | None = field(default_factory=ShareCap)
     schedule: Schedule = field(default_factory=Schedule)
     poll: float = 0.25
     lease: timedelta = LEASE
     keep: int = 20
+    guard: GuardConfig | None = field(default_factory=GuardConfig)
+    cap: ShareCap | None = field(default_factory=ShareCap)
 
 
 class Watcher:

@@ -63,7 +63,7 @@ def test_only_evidence_of_others_contradicts(seed: int, channels: int, labels: i
     # A name that the map does not know has all evidence against it.
     unknown = contradiction(r, counts, np.full(4, labels))
     assert (unknown >= score - 1e-12).all()
-    owned = r @ (counts.sum(axis=1) / (counts.sum(axis=1) + 0.5))
+    owned = r @ (counts.sum(axis=1) / (counts.sum(axis=1) + 1.0))
     np.testing.assert_allclose(unknown, owned)
 
 
