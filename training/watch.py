@@ -30,7 +30,8 @@ from training.due import Left, Schedule, due_job, labels_since_refit, refit_may_
 from training.gate import GateConfig, worst_report
 from training.held_job import LEASE, HeldJob
 from training.reporter import Reporter, worker_name
-from training.retrain import RetrainResult, retrain
+from training.retrain import retrain
+from training.retrain_job import RetrainResult
 
 logger = logging.getLogger(__name__)
 
