@@ -150,7 +150,7 @@ def _run(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) ->
     _require_free(options.port)
     dataset = load_dataset(DataConfig(labels=LABELS, unlabelled_classes=(NEW_LABEL,)), seed=0)
     _train(workspace, clock)
-    _watch(workspace, options, stack)
+    _watch(workspace, stack)
     client = _serve(workspace, options.port, stack)
     clock.say(f"serving {_bundle(client).bundle_version} at {client.base_url}")
 
@@ -214,14 +214,10 @@ def _training(command: str, *flags: str, show: bool = False) -> None:
         raise StepFailed(f"{command} exited with {done.returncode}\n{done.stdout}{done.stderr}")
 
 
-def _watch(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) -> None:
-    """Start the watcher, which retrains by itself; it is ready before the service is.
-
-    A person shall see what the page's button does: so it waits for that, or for an hour.
-    """
+def _watch(workspace: Workspace, stack: ExitStack) -> None:
+    """Start the watcher, which retrains by itself; it is ready before the service is."""
     places = ("--models", str(workspace.models), "--store", workspace.store_url)
-    quiet = () if options.once else ("--quiet", "3600")
-    line = [sys.executable, "-m", "training", "retrain", "--watch", *places, *quiet]
+    line = [sys.executable, "-m", "training", "retrain", "--watch", *places]
     with workspace.watcher_log.open("ab") as log:
         process = subprocess.Popen(line, cwd=ROOT, stdout=log, stderr=log)
     stack.callback(_stop, process)

@@ -95,7 +95,10 @@ def promote_candidate(
 
 def _maker(job: Job) -> Maker:
     if job.method == "relabel":
-        return relabel
+        authors = job.store.authors() if job.cap else {}
+        return lambda parent, corrections, gone: relabel(
+            parent, corrections, gone, authors, job.cap
+        )
     # torch is only loaded where it is needed: a relabel has to take seconds.
     from training.refit import refit  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """Relabel: corrections become counts, and counts become a new label map. No torch, no training."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +11,14 @@ from rcmvae.bundle import Bundle, BundleDraft, Lineage
 from rcmvae.bundle.manifest import CALIBRATION, ENCODER, GOLDEN
 from rcmvae.calibration import parse_calibration
 from rcmvae.counts import read_label_map
-from rcmvae.feedback import FeedbackRecord
+from rcmvae.feedback import ANONYMOUS, FeedbackRecord
 from rcmvae.label_map import LabelMap, claim_channels, free_channels
 from training.config import from_json
 from training.data import NO_LABEL
 from training.draft import FITTED_ACCURACY, FITTED_RECALL, foundation_of, write_draft
 from training.encode import encode, session_of
 from training.golden_set import read_golden
+from training.share_cap import ShareCap, capped
 
 logger = logging.getLogger(__name__)
 
@@ -30,20 +31,26 @@ class Correction:
         feedback_id: where it comes from.
         label: its name.
         input: float32, of the signature's shape.
+        author: who said it.
     """
 
     feedback_id: str
     label: str
     input: NDArray[np.float32]
+    author: str = ANONYMOUS
 
 
 def correction_of(record: FeedbackRecord) -> Correction:
     """The part of a feedback record that a label map needs."""
-    return Correction(record.feedback_id, record.label, record.input)
+    return Correction(record.feedback_id, record.label, record.input, record.author)
 
 
 def relabel(
-    parent: Bundle, corrections: Sequence[Correction], withdrawn: Sequence[str] = ()
+    parent: Bundle,
+    corrections: Sequence[Correction],
+    withdrawn: Sequence[str] = (),
+    authors: Mapping[str, str] | None = None,
+    cap: ShareCap | None = None,
 ) -> BundleDraft:
     """Add corrections to the parent's label map, take others out of it, and calibrate anew.
 
@@ -51,6 +58,8 @@ def relabel(
         parent: the bundle to start from.
         corrections: inputs have the signature's shape.
         withdrawn: feedback ids; those that are not in the map are ignored.
+        authors: of the feedback that the parent's map holds, by id.
+        cap: what one author's labels may weigh; None for no cap.
 
     Raises:
         NoFreeChannel: a new label found no channel to claim.
@@ -61,6 +70,9 @@ def relabel(
         x = np.stack([correction.input for correction in corrections])
         responsibilities = encode(session_of(parent.read(ENCODER)), x).responsibilities()
         label_map = add_corrections(label_map, corrections, responsibilities, calibration.free_mass)
+    if cap is not None:
+        everybody = {**(authors or {}), **{c.feedback_id: c.author for c in corrections}}
+        label_map = capped(label_map, everybody, cap)
     return write_draft(
         foundation_of(parent, calibration.temperature),
         label_map,

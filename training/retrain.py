@@ -15,11 +15,13 @@ from rcmvae.counts import read_label_map
 from rcmvae.errors import ClaimLost
 from rcmvae.feedback import FeedbackRecord, FeedbackStore
 from training.gate import GateConfig
+from training.guard import GuardConfig, by_reason, doubted
 from training.misfit import refusals_of
 from training.relabel import Correction, correction_of, labels_without_channel
 from training.reporter import Alone, Reporter, worker_name
 from training.retrain_job import Job, RetrainMethod, RetrainResult, Tally
 from training.settling import settle, subtract
+from training.share_cap import ShareCap
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ def retrain(
     method: RetrainMethod,
     gate: GateConfig,
     reporter: Reporter | None = None,
+    guard: GuardConfig | None = None,
+    cap: ShareCap | None = None,
 ) -> RetrainResult | None:
     """Apply all queued feedback; None where none waits and nothing is to be trained.
 
@@ -46,6 +50,8 @@ def retrain(
         method: ``relabel`` adds counts, ``refit`` continues training, also where none waits.
         gate: what a candidate may lose.
         reporter: who works on it; None for work that no job in the store stands for.
+        guard: which labels a person has to look at first; None for none.
+        cap: what one author's labels may weigh; None for as much as he likes.
 
     Raises:
         ClaimLost: the job took longer than its lease and another one has the feedback now; nothing
@@ -63,11 +69,11 @@ def retrain(
         reporter.claimed(claim.token)
         logger.info("claimed %d corrections", len(claim.records))
         before = before or read_pointer(models)
-        homeless |= _work(Job(models, store, claim, method, gate, reporter), tally)
+        homeless |= _work(Job(models, store, claim, method, gate, reporter, guard, cap), tally)
         reporter.claimed(None)
     if before is None and method == "refit":
         before = read_pointer(models)
-        _work(Job(models, store, None, method, gate, reporter), tally)
+        _work(Job(models, store, None, method, gate, reporter, guard, cap), tally)
     if before is None:
         return None
     return _result(models, before, tally, time.perf_counter() - started)
@@ -113,6 +119,7 @@ def _apply(job: Job, tally: Tally) -> frozenset[str]:
         job.reject([feedback_id], reason)
     tally.rejected.extend(refusals.items())
     waiting = [correction_of(r) for r in fresh if r.feedback_id not in refusals]
+    waiting = _without_doubted(job, parent, waiting, tally)
     homeless = _homeless(job, parent, waiting)
     tally.queued.extend(c.feedback_id for c in waiting if c.label in homeless)
     settle(job, [c for c in waiting if c.label not in homeless], leaving, tally)
@@ -129,6 +136,21 @@ def _without_present(job: Job, parent: Bundle, tally: Tally) -> list[FeedbackRec
     tally.applied.extend(done)
     tally.withdrawn.extend(gone)
     return [record for record in job.records if record.feedback_id not in present]
+
+
+def _without_doubted(
+    job: Job, parent: Bundle, waiting: Sequence[Correction], tally: Tally
+) -> list[Correction]:
+    """Set aside what a person has to look at first."""
+    if job.guard is None:
+        return list(waiting)
+    accepted = job.store.accepted()
+    reasons = doubted(parent, waiting, job.store.authors(), accepted, job.guard)
+    for reason, ids in by_reason(reasons).items():
+        logger.warning("%d corrections set aside: %s", len(ids), reason)
+        job.hold(ids, reason)
+    tally.quarantined.extend(reasons)
+    return [c for c in waiting if c.feedback_id not in reasons]
 
 
 def _homeless(job: Job, parent: Bundle, waiting: Sequence[Correction]) -> frozenset[str]:

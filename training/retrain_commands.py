@@ -18,8 +18,10 @@ from rcmvae.feedback import FeedbackStore
 from rcmvae.feedback.location import store_url
 from rcmvae.jobs import JobMethod, JobOrigin, JobRecord, JobState, JobStore
 from training.due import Schedule
+from training.guard import GuardConfig
 from training.held_job import LEASE
 from training.reporter import worker_name
+from training.share_cap import ShareCap
 from training.watch import WatchConfig, Watcher
 
 METHODS = (JobMethod.AUTO, JobMethod.RELABEL, JobMethod.REFIT)
@@ -61,6 +63,11 @@ def add_retrain(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep", type=int, default=default.keep, help="newest bundles that stay; 0 keeps all"
+    )
+    parser.add_argument(
+        "--no-guard",
+        action="store_true",
+        help="apply labels that all others contradict too, and let one author weigh as he likes",
     )
     parser.set_defaults(command=run_retrain)
 
@@ -111,6 +118,8 @@ def _config(options: argparse.Namespace) -> WatchConfig:
             raise InvalidInput(name, "at least 0", f"{getattr(options, flag):g}")
     return WatchConfig(
         models=options.models,
+        guard=None if options.no_guard else GuardConfig(),
+        cap=None if options.no_guard else ShareCap(),
         schedule=Schedule(
             quiet=timedelta(seconds=options.quiet),
             refit_every=timedelta(hours=options.refit_hours),

@@ -8,7 +8,9 @@ from typing import Literal
 from rcmvae.bundle import GateReport
 from rcmvae.feedback import Claim, FeedbackRecord, FeedbackStore
 from training.gate import GateConfig
+from training.guard import GuardConfig
 from training.reporter import Reporter
+from training.share_cap import ShareCap
 
 RetrainMethod = Literal["relabel", "refit"]
 
@@ -52,6 +54,8 @@ class Job:
     method: RetrainMethod
     gate: GateConfig
     reporter: Reporter
+    guard: GuardConfig | None
+    cap: ShareCap | None
 
     @property
     def records(self) -> tuple[FeedbackRecord, ...]:

@@ -28,10 +28,12 @@ from rcmvae.jobs import (
 )
 from training.due import Left, Schedule, due_job, labels_since_refit, refit_may_run
 from training.gate import GateConfig, worst_report
+from training.guard import GuardConfig
 from training.held_job import LEASE, HeldJob
 from training.reporter import Reporter, worker_name
 from training.retrain import retrain
 from training.retrain_job import RetrainResult
+from training.share_cap import ShareCap
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ class WatchConfig:
         lease: after which another watcher takes over from one that is gone.
         keep: newest bundles that stay after a promotion, with the current one and its parent; zero
             keeps all.
+        guard: which labels a person has to look at first; None for none.
+        cap: what one author's labels may weigh; None for as much as he likes.
     """
 
     models: Path
@@ -60,6 +64,8 @@ class WatchConfig:
     poll: float = 0.25
     lease: timedelta = LEASE
     keep: int = 20
+    guard: GuardConfig | None = field(default_factory=GuardConfig)
+    cap: ShareCap | None = field(default_factory=ShareCap)
 
 
 class Watcher:
@@ -168,7 +174,10 @@ class Watcher:
         if declined is not None:
             return JobResult(JobState.DONE, declined)
         method = self._method(job, before.count)
-        done = retrain(self._config.models, self._store, method, self._config.gate, reporter)
+        config = self._config
+        done = retrain(
+            config.models, self._store, method, config.gate, reporter, config.guard, config.cap
+        )
         if done is None:
             return JobResult(JobState.DONE, "no feedback waits")
         self._left = Left(len(done.queued), before.newest_seq)

@@ -3,13 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, case, func, insert, select
 
 from rcmvae.feedback.record import FeedbackEvent
 from rcmvae.feedback.rows import event_of
-from rcmvae.feedback.schema import feedback_event
+from rcmvae.feedback.schema import feedback, feedback_event
+from rcmvae.feedback.status import FeedbackStatus
 
 _LONGEST_DETAIL = 500
+
+ACCEPTED = "accepted"
+"""Detail of the line that says that a person took a correction out of quarantine."""
 
 
 def append(connection: Connection, events: Iterable[FeedbackEvent]) -> None:
@@ -24,3 +28,20 @@ def of_feedback(connection: Connection, feedback_id: str) -> tuple[FeedbackEvent
     """All lines of one correction, oldest first."""
     query = select(feedback_event).where(feedback_event.c.feedback_id == feedback_id)
     return tuple(event_of(row) for row in connection.execute(query.order_by(feedback_event.c.seq)))
+
+
+def accepted(connection: Connection) -> frozenset[str]:
+    """Ids of corrections that a person ever took out of quarantine."""
+    # The line of a posted label has the label as its detail, and one may be called "accepted".
+    posted = case((feedback.c.label == ACCEPTED, 1), else_=0)
+    query = (
+        select(feedback.c.feedback_id)
+        .join(feedback_event, feedback_event.c.feedback_id == feedback.c.feedback_id)
+        .where(
+            feedback_event.c.status == FeedbackStatus.QUEUED.value,
+            feedback_event.c.detail == ACCEPTED,
+        )
+        .group_by(feedback.c.feedback_id, feedback.c.label)
+        .having(func.count() > posted)
+    )
+    return frozenset(connection.execute(query).scalars())

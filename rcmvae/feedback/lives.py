@@ -165,7 +165,7 @@ def accept(connection: Connection, feedback_id: str, actor: str, now: datetime) 
     row = find(connection, feedback_id)
     if status_of(row.status) is not FeedbackStatus.QUARANTINED:
         return
-    step = Step(feedback_id, FeedbackStatus.QUEUED, "accepted", {"reason": None})
+    step = Step(feedback_id, FeedbackStatus.QUEUED, history.ACCEPTED, {"reason": None})
     take(connection, [step], actor, now)
     settle(connection, [row.input_sha256], actor, now)
 

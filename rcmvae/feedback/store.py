@@ -193,6 +193,18 @@ class FeedbackStore(ClaimStore, CaptureStore):
             rows = connection.execute(query.order_by(feedback.c.seq)).all()
         return tuple(record_of(row) for row in rows)
 
+    def authors(self) -> Mapping[str, str]:
+        """Return who said what is or will be part of a bundle, by feedback id."""
+        standing = feedback.c.status.in_([status.value for status in STANDING])
+        query = select(feedback.c.feedback_id, feedback.c.author).where(standing)
+        with self._database.read() as connection:
+            return {row.feedback_id: row.author for row in connection.execute(query)}
+
+    def accepted(self) -> frozenset[str]:
+        """Return the ids of corrections that a person ever took out of quarantine."""
+        with self._database.read() as connection:
+            return history.accepted(connection)
+
     def counts_by_status(self) -> FeedbackCounts:
         """Count corrections; a claim whose lease has ended counts as claimed until taken again."""
         groups = select(feedback.c.status, func.count()).group_by(feedback.c.status)

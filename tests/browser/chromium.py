@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 WIDTH, HEIGHT = 1440, 900
@@ -42,13 +42,14 @@ def executable() -> str:
 def chromium() -> Iterator[Browser]:
     """A running browser."""
     path = executable()
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, headless=True, args=[*FLAGS])
         yield browser
         browser.close()
 
 
-@dataclass(slots=True)
+@dataclass
 class Tab:
     """A tab, and what it complained of.
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from tests.browser.chromium import ROOT
 from tests.e2e.served import Server, serving, wait_until
@@ -25,7 +26,13 @@ def digits_service(tiny: TinyRun, folder: Path, **settings: str) -> Iterator[Ser
         x = np.concatenate([unseen(digit, EACH) for digit in range(10)])
         answer = server.post("/predict", {"inputs": x.reshape(len(x), -1).tolist()})
         assert answer.status_code == 200, answer.text
+        wait_until(lambda: _captures(server) == len(x), "the inputs are on the map")
         yield server
+
+
+def _captures(server: Server) -> int:
+    table = pa.ipc.open_stream(server.get("/latent-map?sources=capture").content).read_all()
+    return len(table)
 
 
 @contextmanager

@@ -18,25 +18,18 @@ def server(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield running
 
 
-def test_a_new_label_is_learned_without_a_reload_and_rolled_back(
-    server: Server, page: Page
-) -> None:
+def test_a_new_label_is_learned_without_a_reload(server: Server, page: Page) -> None:
     page.goto(server.url)
     page.evaluate("window.opened = 'once'")
-    first = server.get("/bundle").json()["bundle_version"]
     assert NEW_LABEL not in server.get("/bundle").json()["labels"]
 
     page.locator("#show-unnamed").click()
     page.get_by_label("What are these?").fill(NEW_LABEL)
     page.keyboard.press("Enter")
-    expect(page.locator(".deed.queued")).to_be_visible()
-    page.get_by_role("button", name="Learn from").click()
+    expect(page.get_by_text("inputs selected")).to_have_count(0)
+    page.locator("#learn").click()
     expect(page.get_by_text(f"Learned: {NEW_LABEL}")).to_be_visible(timeout=120_000)
     expect(page.locator(".deed.applied")).to_be_visible()
     assert NEW_LABEL in server.get("/bundle").json()["labels"]
 
-    page.get_by_role("tab", name="Learn").click()
-    page.get_by_role("button", name="Roll back one").click()
-    expect(page.get_by_text("Now serving")).to_be_visible(timeout=60_000)
-    assert server.get("/bundle").json()["bundle_version"] == first
     assert page.evaluate("window.opened") == "once"

@@ -1,5 +1,6 @@
 import { float32, int16, tableFromArrays, tableToIPC, timestamp, utf8, dictionary } from "@uwdata/flechette";
 import { describe, expect, it } from "vitest";
+import { changed, summaryOf } from "../src/data/change";
 import { nameAt, NONE } from "../src/data/category";
 import { NO_FILTER, only, passing, ranged, toggled } from "../src/data/filter";
 import { unnamedGroups } from "../src/data/groups";
@@ -96,5 +97,16 @@ describe("the map's points", () => {
     expect(between(from, points.positions, 0)).toEqual(from);
     expect(between(from, points.positions, 1)).toEqual(points.positions);
     expect(between(from, points.positions, 0.5)[4]).toBeCloseTo((7 + points.positions[4]!) / 2, 5);
+  });
+});
+
+describe("what a version changed", () => {
+  it("is every answer that either gives", () => {
+    const points = map();
+    const before = summaryOf(points);
+    expect(before.answers.get(UNNAMED)).toBe(13);
+    const after = { version: "v2", answers: new globalThis.Map([["a", 30], ["new", 12]]) };
+    expect(changed(before, after)).toContainEqual({ answer: "new", before: 0, after: 12 });
+    expect(changed(before, after)).toContainEqual({ answer: UNNAMED, before: 13, after: 0 });
   });
 });

@@ -71,10 +71,10 @@ export function Map() {
     });
   });
 
-  // The first view shows everything; a later version keeps the view.
+  // All is shown, in a frame of any size, until somebody moves; a later version keeps the view.
   useSignalEffect(() => {
     const shown = points.value;
-    if (!shown || !size.value.width || home.peek()) return;
+    if (!shown || !size.value.width || camera.peek() !== home.peek()) return;
     home.value = fitting(size.value, shown.positions, coveredOf(size.value));
     camera.value = home.value;
   });

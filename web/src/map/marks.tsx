@@ -30,7 +30,7 @@ function Call({ group, camera, size }: { group: Group; camera: Camera; size: Siz
       style={at(toScreen(camera, size, above))}
       onPointerDown={(event) => event.stopPropagation()}
       onClick={() => showGroup(group)}
-      aria-label={`Unnamed group of ${group.rows.length}: show and select`}
+      aria-label={`? ${group.rows.length}, a group without a name: show and select it`}
     >
       ? {group.rows.length}
     </button>

@@ -39,6 +39,8 @@ export class Scene {
       controller: false,
       layers: [],
       onAfterRender: onFrame,
+      // deck.gl makes the canvas a stop of the Tab key; the frame around it is the one that takes keys.
+      onLoad: () => { canvas.tabIndex = -1; },
     });
   }
 

@@ -54,14 +54,14 @@ function Card({ channel, version }: { channel: Channel; version: string }) {
     `channels/${channel.channel}/image?kind=${kind}${kind === "sample" ? `&seed=${seed}` : ""}#${version}`;
   return (
     <li class={channel.free ? "card free" : "card"} onDragOver={(event) => event.preventDefault()} onDrop={drop}>
-      <button type="button" onClick={select} aria-label={`Channel ${channel.channel}, ${channel.free ? "no label" : channel.label}, ${percent(channel.usage)} of inputs: select its points`}>
+      <button type="button" onClick={select} title="Select its points">
         {isImage.value && <span class="pictures">
           <Picture path={image("mean", 0)} alt="" size={46} />
           <span class="samples">{Array.from({ length: SAMPLES }, (_, i) => <Picture key={i} path={image("sample", i)} alt="" size={22} />)}</span>
         </span>}
         <span class="name">{channel.free ? <em>?</em> : channel.label}<span class="number">{channel.channel}</span></span>
         <Spread channel={channel} />
-        <span class="hint">{percent(channel.usage)} · {short(evidence)} labelled</span>
+        <span class="hint">{percent(channel.usage)} · {short(evidence)} lab.</span>
       </button>
     </li>
   );

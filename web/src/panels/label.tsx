@@ -41,7 +41,7 @@ function Selected() {
         <Facts points={shown} row={rows[0]!} />
       </div>}
       {rows.length > 1 && isImage.value && (
-        <div class="thumbnails">
+        <div class="thumbnails" role="group" aria-label="Selected inputs" tabIndex={0}>
           {rows.slice(0, SHOWN).map((row) => <Thumbnail key={shown.ids[row]} id={shown.ids[row]!} size={34} />)}
           {rows.length > SHOWN && <span class="more">and {rows.length - SHOWN} more</span>}
         </div>

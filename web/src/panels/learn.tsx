@@ -1,6 +1,9 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { ago, short, versionName } from "../parts/format";
+import { type ChangedAnswer, changed } from "../data/change";
+import { STRANGE, UNNAMED } from "../data/points";
+import { ago, percent, short, versionName } from "../parts/format";
+import { change } from "../state/map";
 import {
   askRetrain, askVersions, canLearn, type Job, learn, learning, promote, retrain, rollBack, type Version, versions,
 } from "../state/learning";
@@ -22,6 +25,7 @@ export function LearnPanel() {
         {!canLearn.value && <p class="hint">This key may not start learning.</p>}
         <Progress />
       </section>
+      <Changed />
       <Evidence />
       <Versions />
       <Jobs />
@@ -42,6 +46,43 @@ export function Progress() {
       {!running && job.message && <p class="hint">{job.message}</p>}
     </div>
   );
+}
+
+/** The same points as two versions answer them. */
+function Changed() {
+  if (!change.value) return null;
+  const { before, after } = change.value;
+  const metric = (version: string): number | undefined =>
+    versions.value?.versions.find((one) => one.bundle_version === version)?.metrics.golden_accuracy;
+  const rows = changed(before, after);
+  const total = (when: "before" | "after"): number => rows.reduce((sum, row) => sum + row[when], 0);
+  return (
+    <section aria-label="What learning changed">
+      <h2>What learning changed</h2>
+      <table class="compared">
+        <thead><tr><th scope="col">inputs answered</th><th scope="col">before</th><th scope="col">after</th><th scope="col">change</th></tr></thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.answer} class={row.before === row.after ? "" : "moved"}>
+              <th scope="row">{row.answer}</th><td>{row.before}</td><td>{row.after}</td><td>{signed(row.after - row.before)}</td>
+            </tr>
+          ))}
+          <tr class="sum"><th scope="row">not known</th>
+            {(["before", "after"] as const).map((when) => <td key={when}>{percent(unknown(rows, when) / total(when))}</td>)}
+            <td /></tr>
+          <tr><th scope="row">right on the golden set</th><td>{percent(metric(before.version))}</td><td>{percent(metric(after.version))}</td><td /></tr>
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function unknown(rows: ChangedAnswer[], when: "before" | "after"): number {
+  return rows.reduce((sum, row) => sum + ([UNNAMED, STRANGE].includes(row.answer) ? row[when] : 0), 0);
+}
+
+function signed(value: number): string {
+  return value > 0 ? `+${value}` : value < 0 ? `−${-value}` : "";
 }
 
 function Evidence() {
@@ -125,17 +166,29 @@ function Choice({ name, value, options, onChoose }: {
 function Compared({ left, right }: { left: Version | undefined; right: Version | undefined }) {
   if (!left || !right) return null;
   const names = [...new Set([...Object.keys(left.metrics), ...Object.keys(right.metrics)])];
+  const main = names.filter((name) => !DETAILS.test(name));
+  const rest = names.filter((name) => DETAILS.test(name));
   const gained = right.labels.filter((label) => !left.labels.includes(label));
   return (
     <>
       {gained.length > 0 && <p class="hint">New labels: {gained.join(", ")}</p>}
-      <table class="compared">
-        <thead><tr><th scope="col">figure</th><th scope="col">before</th><th scope="col">after</th><th scope="col">change</th></tr></thead>
-        <tbody>
-          {names.map((name) => <Figure key={name} name={name} before={left.metrics[name]} after={right.metrics[name]} />)}
-        </tbody>
-      </table>
+      <Figures names={main} left={left} right={right} />
+      {rest.length > 0 && <details><summary>{rest.length} more figures</summary><Figures names={rest} left={left} right={right} /></details>}
     </>
+  );
+}
+
+/** Figures that are looked at when something seems wrong. */
+const DETAILS = /^parity|seconds$|recall/;
+
+function Figures({ names, left, right }: { names: string[]; left: Version; right: Version }) {
+  return (
+    <table class="compared">
+      <thead><tr><th scope="col">figure</th><th scope="col">before</th><th scope="col">after</th><th scope="col">change</th></tr></thead>
+      <tbody>
+        {names.map((name) => <Figure key={name} name={name} before={left.metrics[name]} after={right.metrics[name]} />)}
+      </tbody>
+    </table>
   );
 }
 

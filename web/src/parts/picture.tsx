@@ -12,7 +12,7 @@ export function Picture({ path, alt, size }: { path: string; alt: string; size: 
   }, [path]);
   return url
     ? <img class="picture" src={url} alt={alt} width={size} height={size} draggable={false} />
-    : <span class="picture empty" role="img" aria-label={alt} style={{ width: `${size}px`, height: `${size}px` }} />;
+    : <span class="picture empty" style={{ width: `${size}px`, height: `${size}px` }} />;
 }
 
 /** The thumbnail of a point of the map. */

@@ -1,0 +1,1 @@
+"""Services that `benchmarks.serving` compares with, each in a virtual environment of its own."""

@@ -1,0 +1,119 @@
+"""A server under measurement: started, timed until it is ready, its processes watched."""
+
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.result import ROOT
+
+_PATIENCE = 60.0
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that is ready.
+
+    Attributes:
+        process: the parent of the workers, or the only one.
+        url: where it answers.
+        startup_seconds: from its start until /readyz answered 200.
+    """
+
+    process: subprocess.Popen[bytes]
+    url: str
+    startup_seconds: float
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all its processes so far."""
+        return sum(_cpu_seconds(pid) for pid in self._pids())
+
+    def largest_mb(self) -> float:
+        """Resident memory of its largest process, a worker, in MB (10^6 bytes)."""
+        return max(_resident_mb(pid) for pid in self._pids())
+
+    def _pids(self) -> list[int]:
+        return [self.process.pid, *_children(self.process.pid)]
+
+
+@contextmanager
+def launched(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> Iterator[Server]:
+    """A server that lives until the end of the block.
+
+    Args:
+        command: ``{port}`` in a word of it becomes a free port.
+        folder: its log goes there.
+        environment: what it needs beside the variables of this process, of which settings of our
+            service and of BentoML are left out.
+
+    Raises:
+        SystemExit: it does not become ready.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RCMVAE_", "BENTOML_"))}
+    log = folder / "log"
+    with log.open("wb") as sink:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [word.replace("{port}", str(port)) for word in command],
+            cwd=ROOT,
+            env={**kept, **environment},
+            stdout=sink,
+            stderr=sink,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_ready(process, url, started, log)
+        yield Server(process, url, time.monotonic() - started)
+    finally:
+        process.terminate()
+        process.wait(_PATIENCE)
+
+
+def _wait_ready(process: subprocess.Popen[bytes], url: str, started: float, log: Path) -> None:
+    while not _is_ready(url):
+        if process.poll() is not None or time.monotonic() - started > _PATIENCE:
+            text = log.read_text(encoding="utf-8", errors="replace")
+            raise SystemExit(f"{url}: a server did not become ready:\n{text[-2000:]}")
+        time.sleep(0.02)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    direct = [int(child) for child in listed.split()]
+    return [*direct, *(deeper for child in direct for deeper in _children(child))]
+
+
+def _cpu_seconds(pid: int) -> float:
+    # Fields 14 and 15 of proc(5), counted after the name, which may hold anything.
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def _resident_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

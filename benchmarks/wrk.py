@@ -1,0 +1,111 @@
+"""wrk as the client: one request, sent again and again over some connections.
+
+Debian and Ubuntu have it: ``apt-get install wrk``.
+"""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+# The body comes from a file, since Lua's quoting of bytes is another thing to get wrong.
+_SCRIPT = """
+local file = assert(io.open({body}, "rb"))
+wrk.method = "POST"
+wrk.body = file:read("*a")
+wrk.headers["Content-Type"] = {media_type}
+file:close()
+done = function(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format(
+    '\\n{{"requests": %d, "seconds": %f, "errors": %d, "p50_ms": %f, "p99_ms": %f}}\\n',
+    summary.requests, summary.duration / 1e6,
+    e.connect + e.read + e.write + e.status + e.timeout,
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is sent.
+
+    Attributes:
+        name: of the files that hold it.
+        body: of every request.
+        media_type: of the body.
+        connections: each sends one request after another.
+    """
+
+    name: str
+    body: bytes
+    media_type: str
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came back in one run.
+
+    Attributes:
+        requests: answered in full.
+        seconds: of the run.
+        errors: of connections, and answers of a status of 400 or more.
+        p50_ms: median latency in milliseconds.
+        p99_ms: 99th percentile.
+    """
+
+    requests: int
+    seconds: float
+    errors: int
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.requests / self.seconds
+
+
+def require_wrk() -> str:
+    """Where wrk is.
+
+    Raises:
+        SystemExit: nowhere.
+    """
+    found = shutil.which("wrk")
+    if found is None:
+        raise SystemExit("wrk: expected on PATH, found nothing; Debian has it: apt-get install wrk")
+    return found
+
+
+def send(load: Load, url: str, seconds: float, folder: Path) -> Answered:
+    """Send a load for some time.
+
+    Args:
+        load: what to send.
+        url: where to.
+        seconds: for how long; wrk takes whole ones, at least one.
+        folder: for the script and the body.
+
+    Raises:
+        SystemExit: wrk failed, or a request did.
+    """
+    body, script = folder / f"{load.name}.body", folder / f"{load.name}.lua"
+    body.write_bytes(load.body)
+    # JSON's strings are Lua's for what a path and a media type can hold.
+    quoted = {"body": json.dumps(str(body)), "media_type": json.dumps(load.media_type)}
+    script.write_text(_SCRIPT.format(**quoted), encoding="utf-8")
+    line = [require_wrk(), "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds))}s"]
+    done = subprocess.run(
+        [*line, "-s", str(script), url], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"wrk {url}: {done.stderr.strip() or done.stdout.strip()}")
+    answered = Answered(**json.loads(done.stdout.strip().splitlines()[-1]))
+    if answered.errors or not answered.requests:
+        raise SystemExit(
+            f"{load.name} {url}: {answered.errors} errors, {answered.requests} answers"
+        )
+    return answered

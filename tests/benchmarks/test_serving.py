@@ -1,0 +1,65 @@
+"""What the serving benchmark sends, starts and divides; how fast anything is, no test says."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.contestant import FASTAPI, OURS
+from benchmarks.server import launched
+from benchmarks.serving import Measured, main, round_figures
+from benchmarks.serving_case import BATCH, cases_of
+
+READY = """
+import http.server, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/readyz" else 404)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
+"""
+
+
+def test_both_forms_hold_the_same_inputs() -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, (BATCH, 1, 3, 2)).astype(np.float32)
+    one_json, one_binary, batch_json, batch_binary = cases_of(x, -1.0, 1.0)
+    for as_json, as_bytes in ((one_json, one_binary), (batch_json, batch_binary)):
+        rows = np.array(json.loads(as_json.full.body)["inputs"])
+        octets = np.frombuffer(as_bytes.full.body, np.uint8).reshape(rows.shape)
+        assert rows.shape == (as_json.rows, 6)
+        np.testing.assert_allclose(rows, octets / 255 * 2 - 1, atol=1.01 / 255)
+        assert as_json.full.connections == as_bytes.full.connections
+    assert json.loads(one_json.smallest.body)["include"] == []
+
+
+def test_ratios_are_ours_over_fastapi() -> None:
+    cases = cases_of(np.zeros((BATCH, 1, 2, 2), np.float32), 0.0, 1.0)
+    measured = {(FASTAPI, case.name): Measured(100.0, 400.0, 50.0) for case in cases}
+    measured |= {(OURS, case.name): Measured(300.0, 100.0, 10.0) for case in cases}
+    figures = round_figures(measured, cases)
+    assert {figures[f"{case.name}_ratio"] for case in cases} == {3.0}
+    assert (figures["p99_ratio"], figures["cpu_ratio"]) == (0.2, 0.25)
+
+
+def test_a_server_is_waited_for_watched_and_ended(tmp_path: Path) -> None:
+    with launched([sys.executable, "-c", READY, "{port}"], tmp_path, {}) as server:
+        assert server.process.poll() is None
+        assert server.cpu_seconds() >= 0.0
+        assert 1.0 < server.largest_mb() < 1000.0
+    assert server.process.poll() is not None
+
+
+def test_a_server_that_ends_is_shown_with_its_last_words(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SystemExit, match="out of cheese"),
+        launched([sys.executable, "-c", "raise SystemExit('out of cheese')"], tmp_path, {}),
+    ):
+        pass
+
+
+def test_without_wrk_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit, match="apt-get install wrk"):
+        main(["--quick", "--data", "digits"])
