@@ -30,7 +30,7 @@ from rcmvae.feedback.record import (
 from rcmvae.feedback.rows import record_of
 from rcmvae.feedback.schema import feedback
 from rcmvae.feedback.shown import GivenLabel
-from rcmvae.feedback.status import FeedbackStatus
+from rcmvae.feedback.status import STANDING, FeedbackStatus
 
 
 class FeedbackStore(ClaimStore, CaptureStore):
