@@ -18,7 +18,7 @@ from service.metrics import Metrics
 from service.settings import Settings
 from service.store import LazyStore
 from tests.service.app_client import running_app
-from tests.service.small_bundle import CIRCLE, SQUARE, UNLABELLED, publish_small
+from tests.service.small_bundle import UNLABELLED, known_inputs, publish_small
 
 
 def _seen(count: int, start: int = 0) -> list[Seen]:
@@ -166,7 +166,8 @@ def test_the_policy_decides_whose_id_is_good_for_feedback(settings: Settings) ->
         "capture_share": 0.0,
     }
     with running_app(settings.model_copy(update=more)) as client:
-        body = {"inputs": [CIRCLE, SQUARE, UNLABELLED]}
+        rows = [*known_inputs(3, seed=1).reshape(3, -1).tolist(), UNLABELLED]
+        body: dict[str, object] = {"inputs": rows}
         answers = client.post("/predict", json=body).json()["predictions"]
         known = {row["prediction_id"]: row["ood"]["decision"] == "known" for row in answers}
         assert set(known.values()) == {True, False}
