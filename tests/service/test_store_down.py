@@ -83,11 +83,10 @@ def test_the_store_is_away_for_a_while(settings: Settings, case: tuple[str, Outa
             keep(post(client, number))
         with outage():
             # With room left in its last pages a full disk takes a few more.
-            for number in range(3, 500):
-                response = post(client, number)
-                if response.status_code != 202:
-                    break
+            number = 3
+            while (response := post(client, number)).status_code == 202 and number < 500:
                 keep(response)
+                number += 1
             for _ in range(2):
                 assert_problem(response, 503)
                 assert response.json()["type"].endswith("store-unavailable")
