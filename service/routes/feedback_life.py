@@ -7,6 +7,7 @@ from rcmvae.feedback import FeedbackEvent, FeedbackRecord
 from service.access import Scope, principal_of, require_scope
 from service.feedback_query import cursor_of, parse_feedback_query, parse_reason
 from service.json_response import json_response
+from service.predict_request import refuse_unknown
 from service.runtime import runtime_of
 from service.schemas import FeedbackHistory, FeedbackLine, FeedbackListing, FeedbackState
 
@@ -47,6 +48,14 @@ async def delete_feedback(request: Request) -> Response:
     if record.author != principal.name:
         require_scope(principal, Scope.ADMIN)
     record = await store.run(lambda opened: opened.withdraw(feedback_id, principal.name, reason))
+    return json_response(state_of(record), 202)
+
+
+async def accept_feedback(request: Request) -> Response:
+    """Queue a quarantined item again; any other stays as it is."""
+    refuse_unknown(request.query_params, frozenset())
+    feedback_id, by = _id_of(request), principal_of(request).name
+    record = await runtime_of(request).store.run(lambda store: store.accept(feedback_id, by))
     return json_response(state_of(record), 202)
 
 
