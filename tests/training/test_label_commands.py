@@ -33,7 +33,7 @@ def relabelled(models: Path, store: FeedbackStore) -> LabelMap:
 def examples(label_map: LabelMap, label: str) -> NDArray[np.float64]:
     """What the examples of a label add, in an order that does not depend on their ids, (n, K)."""
     rows = label_map.contributions[label_map.contribution_labels == label_map.index(label)]
-    return rows[np.lexsort(rows.T)]
+    return np.asarray(rows[np.lexsort(rows.T)])
 
 
 def edit(*arguments: str | Path) -> str:
