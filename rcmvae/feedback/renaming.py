@@ -61,10 +61,23 @@ def rename(connection: Connection, label: str, into: str, actor: str, now: datet
 
 
 def delete(connection: Connection, label: str, actor: str, now: datetime) -> LabelEdit:
-    """Take every correction with a label back."""
+    """Take every correction with a label back, and what its author said of the input before.
+
+    Else an earlier name of the label would prevail again.
+    """
     edit_id = _new_id()
     lock_lives(connection)
-    ids = tuple(row.feedback_id for row in _of_label(connection, label))
+    voices = {
+        (row.input_sha256, row.author)
+        for row in _standing(connection, _of_label(connection, label))
+    }
+    said = statements(connection, {digest for digest, _ in voices})
+    ids = tuple(
+        each.feedback_id
+        for digest, found in said.items()
+        for each in found
+        if (digest, each.author) in voices
+    )
     for feedback_id in ids:
         withdraw(connection, feedback_id, actor, _deleted(edit_id), now)
     return LabelEdit(edit_id, ids)
@@ -86,12 +99,35 @@ def undo(connection: Connection, edit_id: str, actor: str, now: datetime) -> Lab
     rows = connection.execute(query.order_by(feedback.c.seq)).all()
     if not rows:
         raise InvalidInput("edit", "an edit of a label that is not undone", repr(edit_id))
-    back = [row for row in rows if row.status in _GONE]
-    again = _say_again(connection, back, None, undoing, actor, now)
-    added = [row.feedback_id for row in rows if row.status not in _GONE]
-    for feedback_id in added:
-        withdraw(connection, feedback_id, actor, _deleted(undoing), now)
-    return LabelEdit(undoing, (*again, *added))
+    # Of what was taken back, the newest that each author said of an input.
+    back = {(r.input_sha256, r.author): r for r in rows if r.status in _GONE}
+    again = _say_again(connection, list(back.values()), None, undoing, actor, now)
+    added = [row for row in rows if row.status not in _GONE]
+    for row in added:
+        withdraw(connection, row.feedback_id, actor, _deleted(undoing), now)
+    _accept_earlier(connection, added, actor, now)
+    return LabelEdit(undoing, (*again, *(row.feedback_id for row in added)))
+
+
+def _accept_earlier(
+    connection: Connection, taken_back: Sequence[Row[Any]], actor: str, now: datetime
+) -> None:
+    """Write down as accepted what the same authors said before and what waits again now."""
+    voices = {(row.input_sha256, row.author) for row in taken_back}
+    said = statements(connection, {digest for digest, _ in voices})
+    waiting = (
+        each
+        for digest, found in said.items()
+        for each in found
+        if (digest, each.author) in voices and each.status is FeedbackStatus.QUEUED
+    )
+    history.append(
+        connection,
+        (
+            FeedbackEvent(each.feedback_id, now, actor, each.status, history.ACCEPTED)
+            for each in waiting
+        ),
+    )
 
 
 def _new_id() -> str:
