@@ -198,7 +198,7 @@ OPERATIONS = (
         "Queue a quarantined feedback item again.",
         202,
         schemas.FeedbackState,
-        errors=(404, 422, 503),
+        errors=(404, 409, 422, 503),
         parameters=(_ID_PARAMETER,),
     ),
     Operation("/labels", "get", "Labels and evidence.", 200, schemas.LabelsAnswer, errors=(503,)),
