@@ -15,18 +15,20 @@ import pytest
 import yaml
 
 from ops.grafana.dashboard import ROWS
+from rcmvae.decision import Decision
 from rcmvae.feedback import FeedbackStore
 from rcmvae.jobs import JobMethod, JobOrigin, JobResult, JobState, JobStore
 from tests.e2e.served import PATIENCE, ROOT, Server, free_port, serving, wait_until
 from tests.house.promtool import program
-from tests.service.small_bundle import PROTOTYPES, SHAPE, known_inputs, publish_small
+from tests.service.small_bundle import SHAPE, known_inputs, publish_small
 
 pytestmark = pytest.mark.e2e
 
 RULES = ROOT / "ops/prometheus/rules"
 INPUTS = known_inputs(2, seed=4).tolist()
-UNLABELLED = PROTOTYPES[2].reshape(SHAPE)
 SELECTOR = re.compile(r"(?<![\w:])(?:rcmvae_\w+|job\w*:[\w:]+)(?:\{[^}]*\})?")
+
+DECISION = re.compile(r'decision="(\w+)"')
 
 
 def expressions() -> list[str]:
@@ -83,15 +85,17 @@ def end_a_job(store: JobStore, state: JobState) -> None:
 
 
 def send_traffic(server: Server) -> None:
-    """A known input, one of the class that nobody labelled, a strange one, and none."""
-    strange = np.zeros_like(UNLABELLED)
-    for row in (INPUTS[0], UNLABELLED.tolist(), strange.tolist()):
+    """A known input, a strange one, and none."""
+    for row in (INPUTS[0], np.zeros(SHAPE).tolist()):
         assert server.post("/predict", {"inputs": [row]}).status_code == 200
     assert server.post("/predict", {"inputs": []}).status_code == 422
 
 
 def test_prometheus_answers_every_expression_and_knows_every_series(tmp_path: Path) -> None:
-    selectors = {one for text in expressions() for one in SELECTOR.findall(text)}
+    named = {one for text in expressions() for one in SELECTOR.findall(text)}
+    assert {one for text in named for one in DECISION.findall(text)} <= set(Decision)
+    # The small bundle answers no input so.
+    selectors = {one for one in named if Decision.UNKNOWN_CLASS not in one}
     with (
         serving(tmp_path / "service") as server,
         scraped(server, tmp_path / "prometheus") as client,
