@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from rcmvae.errors import RcmvaeError
 from service.access import Access, Scope, ScopedRoute
+from service.direct import DirectRoutes
 from service.every_request import EveryRequest
 from service.oip.routes import OIP_ROUTES
 from service.problem import on_disconnect, on_http, on_raised
@@ -20,6 +21,7 @@ from service.routes.drift import get_drift
 from service.routes.events import get_events
 from service.routes.feedback import post_feedback
 from service.routes.feedback_life import (
+    accept_feedback,
     delete_feedback,
     get_feedback,
     get_feedback_events,
@@ -37,8 +39,10 @@ from service.routes.versions import get_versions, post_promote, post_rollback
 from service.runtime import running
 from service.settings import Settings
 
+PREDICT = ScopedRoute("/predict", predict, methods=["POST"], needs=Scope.PREDICT)
+
 ROUTES: tuple[ScopedRoute, ...] = (
-    ScopedRoute("/predict", predict, methods=["POST"], needs=Scope.PREDICT),
+    PREDICT,
     *OIP_ROUTES,
     ScopedRoute("/feedback", post_feedback, methods=["POST"], needs=Scope.FEEDBACK),
     ScopedRoute("/feedback", list_feedback, methods=["GET"], needs=Scope.PREDICT),
@@ -48,6 +52,9 @@ ROUTES: tuple[ScopedRoute, ...] = (
     ),
     ScopedRoute(
         "/feedback/{feedback_id}/events", get_feedback_events, methods=["GET"], needs=Scope.PREDICT
+    ),
+    ScopedRoute(
+        "/feedback/{feedback_id}/accept", accept_feedback, methods=["POST"], needs=Scope.ADMIN
     ),
     ScopedRoute("/labels", get_labels, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/bundle", get_bundle, methods=["GET"], needs=Access.ANY_KEY),
@@ -92,7 +99,7 @@ def create_app(settings: Settings) -> Starlette:
 
     app = Starlette(
         routes=ROUTES,
-        middleware=[Middleware(EveryRequest)],
+        middleware=[Middleware(EveryRequest), Middleware(DirectRoutes, routes=(PREDICT,))],
         exception_handlers={
             RcmvaeError: on_raised,
             ClientDisconnect: on_disconnect,

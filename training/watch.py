@@ -31,7 +31,8 @@ from training.gate import GateConfig, worst_report
 from training.guard import GuardConfig
 from training.held_job import LEASE, HeldJob
 from training.reporter import Reporter, worker_name
-from training.retrain import RetrainResult, retrain
+from training.retrain import retrain
+from training.retrain_job import RetrainResult
 from training.share_cap import ShareCap
 
 logger = logging.getLogger(__name__)

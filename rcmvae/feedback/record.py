@@ -250,7 +250,9 @@ def check_name(field_name: str, value: str, longest: int = MAX_NAME) -> None:
     """
     if not 1 <= len(value) <= longest:
         raise InvalidInput(field_name, f"1 to {longest} characters", f"{len(value)} characters")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+    # Most names are ids of ours, and there are as many as predictions.
+    is_plain = value.isascii() and value.isprintable()
+    if not is_plain and any(unicodedata.category(one) in ("Cc", "Cs") for one in value):
         raise InvalidInput(field_name, "printable characters", "a control character or surrogate")
 
 

@@ -43,11 +43,20 @@ class ScopedRoute(Route):
         super().__init__(path, endpoint, methods=list(methods))
         self.needs = needs
 
+    def admit(self, scope: AsgiScope) -> None:
+        """Let the request in, before its body is read.
+
+        Raises:
+            RequestRefused: it may not come in.
+        """
+        if self.needs is Access.OPEN:
+            return
+        principal = scope["app"].state.runtime.admission.admit(scope)
+        note_principal(scope, principal)
+        if isinstance(self.needs, Scope):
+            require_scope(principal, self.needs)
+
     async def handle(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Let the request in, or refuse it before its body is read."""
-        if self.needs is not Access.OPEN:
-            principal = scope["app"].state.runtime.admission.admit(scope)
-            note_principal(scope, principal)
-            if isinstance(self.needs, Scope):
-                require_scope(principal, self.needs)
+        """Let the request in, and answer it."""
+        self.admit(scope)
         await super().handle(scope, receive, send)

@@ -27,10 +27,19 @@ SECURITY = {
 }
 
 
+@pytest.fixture(scope="module")
+def brief_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppClient]:
+    """With bundle v1, and with streams that end soon: the client waits for the end of a reply."""
+    settings = small_settings(tmp_path_factory.mktemp("brief"))
+    publish_small(settings.models_dir, "v1")
+    with running_app(settings.model_copy(update={"timeout_seconds": 1.0})) as client:
+        yield client
+
+
 @pytest.mark.parametrize("path", sorted({route.path for route in ROUTES} | {"/nowhere"}))
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-def test_security_headers(shared_client: AppClient, method: str, path: str) -> None:
-    headers = shared_client.request(method, path).headers
+def test_security_headers(brief_client: AppClient, method: str, path: str) -> None:
+    headers = brief_client.request(method, path).headers
     assert {name: headers[name] for name in SECURITY} == SECURITY
     policy = headers["content-security-policy"]
     assert policy.startswith("default-src 'none';")

@@ -111,7 +111,7 @@ def test_an_error_that_nobody_foresaw_fails_the_job_and_not_the_watcher(
     post(store, corrections(3, 1))
     watching = watcher(models, store)
     with monkeypatch.context() as patch:
-        patch.setattr("training.retrain.relabel", lambda *_: 1 / 0)
+        patch.setattr("training.promotion.relabel", lambda *_: 1 / 0)
         job = watching.step()
     assert job is not None
     assert (job.state, job.message) == (JobState.FAILED, "ZeroDivisionError: division by zero")
@@ -128,7 +128,7 @@ def test_an_interrupt_gives_the_job_back(
         raise SystemExit(143)
 
     with monkeypatch.context() as patch:
-        patch.setattr("training.retrain.relabel", interrupted)
+        patch.setattr("training.promotion.relabel", interrupted)
         with pytest.raises(SystemExit):
             watcher(models, store).step()
     (job,) = JobStore.of(store).open_jobs()
