@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
-from rcmvae.feedback import history, listing, lives, reconciling, shown, submissions
+from rcmvae.feedback import history, listing, lives, reconciling, renaming, shown, submissions
 from rcmvae.feedback.capture_store import CaptureStore
 from rcmvae.feedback.claim_store import ClaimStore
 from rcmvae.feedback.postgresql import lock_key, lock_lives
@@ -25,8 +25,10 @@ from rcmvae.feedback.record import (
     FeedbackPage,
     FeedbackRecord,
     NewFeedback,
+    check_label,
     check_name,
 )
+from rcmvae.feedback.renaming import LabelEdit
 from rcmvae.feedback.rows import record_of
 from rcmvae.feedback.schema import feedback
 from rcmvae.feedback.shown import GivenLabel
@@ -192,6 +194,38 @@ class FeedbackStore(ClaimStore, CaptureStore):
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(feedback.c.seq)).all()
         return tuple(record_of(row) for row in rows)
+
+    def rename_label(self, label: str, into: str, actor: str) -> LabelEdit:
+        """Give every correction with a label another one; where that is in use, they are merged.
+
+        Args:
+            label: whose corrections.
+            into: the other name.
+            actor: who does it, for the history; the authors stay the same.
+
+        Raises:
+            InvalidInput: the name is none that a label can have.
+        """
+        check_name("actor", actor)
+        check_label("into", into)
+        with self._database.write() as connection:
+            return renaming.rename(connection, label, into, actor, self._clock())
+
+    def delete_label(self, label: str, actor: str) -> LabelEdit:
+        """Take every correction with a label back."""
+        check_name("actor", actor)
+        with self._database.write() as connection:
+            return renaming.delete(connection, label, actor, self._clock())
+
+    def undo_label_edit(self, edit_id: str, actor: str) -> LabelEdit:
+        """Undo a renamed, merged or deleted label; what came of it can be undone as well.
+
+        Raises:
+            InvalidInput: nothing is left of such an edit.
+        """
+        check_name("actor", actor)
+        with self._database.write() as connection:
+            return renaming.undo(connection, edit_id, actor, self._clock())
 
     def authors(self) -> Mapping[str, str]:
         """Return who said what is or will be part of a bundle, by feedback id."""

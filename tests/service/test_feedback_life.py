@@ -84,9 +84,36 @@ def test_a_label_is_taken_back(client: AppClient) -> None:
     assert_problem(bad, 422, "reason")
 
 
+def test_what_was_accepted_is_remembered(client: AppClient, settings: Settings) -> None:
+    (feedback_id,) = post(client, "dots")
+    with FeedbackStore.open(settings.store_url) as store:
+        claim = store.claim(worker="w", limit=1, lease=timedelta(minutes=1))
+        assert claim is not None
+        store.quarantine(claim.token, [feedback_id], "contradicted")
+        assert store.accepted() == frozenset()
+        assert listed(client, status="quarantined") == ([feedback_id], None)
+        for _ in range(2):
+            answer = client.post(f"/feedback/{feedback_id}/accept")
+            assert answer.status_code == 202
+            assert (answer.json()["status"], answer.json()["reason"]) == ("queued", None)
+        assert store.accepted() == {feedback_id}
+    lines = client.get(f"/feedback/{feedback_id}/events").json()["events"]
+    assert [line["status"] for line in lines] == ["queued", "quarantined", "queued"]
+
+
+def test_a_label_called_accepted_is_not(client: AppClient, settings: Settings) -> None:
+    post(client, "accepted")
+    with FeedbackStore.open(settings.store_url) as store:
+        assert store.accepted() == frozenset()
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/feedback/no"), ("DELETE", "/feedback/no"), ("GET", "/feedback/no/events")],
+    [
+        ("GET", "/feedback/no"),
+        ("DELETE", "/feedback/no"),
+        ("GET", "/feedback/no/events"),
+    ],
 )
 def test_an_unknown_item(client: AppClient, method: str, path: str) -> None:
     assert_problem(client.request(method, path), 404, "feedback_id")
