@@ -23,6 +23,7 @@ from service.access.rate import Rates
 from service.backlog import BacklogReader
 from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
+from service.capture_policy import CaptureChoice
 from service.drift import DriftWatch
 from service.drift_answer import drift_answer
 from service.event_feed import EventFeed
@@ -42,6 +43,7 @@ from service.store import LazyStore
 # Collections of the oldest generation stop the event loop for hundreds of milliseconds.
 _GC_THRESHOLDS = (50_000, 20, 100)
 _PARENT_SECONDS = 1.0
+_FORGET_SECONDS = 30.0
 _DRIFT_SECONDS = 1.0
 _SHADOW_SECONDS = 1.0
 _KEYS_SECONDS = 1.0
@@ -63,6 +65,7 @@ class Runtime:
         bundles: what is served.
         store: feedback.
         captures: inputs of recent predictions.
+        capture_choice: which of them are kept.
         drift: whether the traffic is still like the calibration sample.
         shadow: a candidate that scores live traffic beside what is served.
         live_points: captures and labels in the page's picture.
@@ -78,6 +81,7 @@ class Runtime:
     bundles: BundleWatcher
     store: LazyStore
     captures: CaptureBuffer
+    capture_choice: CaptureChoice
     drift: DriftWatch
     shadow: Shadow
     live_points: LivePoints
@@ -134,6 +138,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
             for action, seconds in (
                 (runtime.bundles.refresh_in_thread, settings.poll_seconds),
                 (runtime.captures.flush, settings.capture_flush_seconds),
+                (runtime.captures.forget, _FORGET_SECONDS),
                 (runtime.fold_drift, _DRIFT_SECONDS),
                 (runtime.follow_shadow, _SHADOW_SECONDS),
                 (runtime.events.look_for_readers, LOOK_SECONDS),
@@ -171,6 +176,7 @@ def _build(settings: Settings, own: Path) -> Runtime:
         metrics,
         rows=settings.capture_rows,
         keep=settings.capture_keep,
+        keep_days=settings.capture_keep_days,
         flush_seconds=settings.capture_flush_seconds,
     )
     drift = DriftWatch(metrics, run_length=settings.drift_run_length, window=settings.drift_window)
@@ -202,6 +208,9 @@ def _build(settings: Settings, own: Path) -> Runtime:
         bundles=bundles,
         store=store,
         captures=captures,
+        capture_choice=CaptureChoice(
+            settings.capture_policy, settings.capture_uncertain, settings.capture_share
+        ),
         drift=drift,
         shadow=shadow,
         live_points=live_points,

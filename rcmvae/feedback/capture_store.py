@@ -4,6 +4,7 @@ Every method is one transaction, as in FeedbackStore.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -61,6 +62,11 @@ class CaptureStore(OpenedStore):
         """Return the captures after a place, oldest first, at most ``limit``."""
         with self._database.read() as connection:
             return shown.captures_after(connection, place, limit)
+
+    def forget_captures(self, oldest: datetime) -> int:
+        """Delete the captures from before ``oldest``, and return how many went."""
+        with self._database.write() as connection:
+            return captures.delete_before(connection, oldest)
 
     def trim_captures(self, keep: int) -> int:
         """Delete all but the newest ``keep`` captures and return how many went."""

@@ -73,6 +73,21 @@ def test_a_request_is_worked_on_though_nothing_waits(models: Path, store: Feedba
     assert job.message == "no feedback waits"
 
 
+def test_a_request_that_comes_after_the_watcher_says_what_was_learned(
+    models: Path, store: FeedbackStore
+) -> None:
+    watching = watcher(models, store)
+    post(store, corrections(3, 5))
+    learned = watching.step()
+    assert learned is not None
+    assert learned.version == read_pointer(models)
+    JobStore.of(store).request(JobMethod.AUTO, JobOrigin.REQUEST, "anna")
+    job = watching.step()
+    assert job is not None
+    assert (job.state, job.version) == (JobState.DONE, None)
+    assert job.message == f"already learned: version {learned.version}"
+
+
 def test_labels_without_a_channel_are_left_until_a_refit_is_due(
     models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
