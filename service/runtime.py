@@ -34,6 +34,7 @@ from service.live_points import LivePoints
 from service.log_form import form_logs
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.orphan import ParentWatch
+from service.refit_on_drift import RefitOnDrift
 from service.repeat import repeat
 from service.served import open_served
 from service.settings import Settings
@@ -67,6 +68,7 @@ class Runtime:
         captures: inputs of recent predictions.
         capture_choice: which of them are kept.
         drift: whether the traffic is still like the calibration sample.
+        refit_on_drift: asks for a retrain job where it is not.
         shadow: a candidate that scores live traffic beside what is served.
         live_points: captures and labels in the page's picture.
         events: what GET /events tells.
@@ -83,6 +85,7 @@ class Runtime:
     captures: CaptureBuffer
     capture_choice: CaptureChoice
     drift: DriftWatch
+    refit_on_drift: RefitOnDrift
     shadow: Shadow
     live_points: LivePoints
     events: EventSource
@@ -100,10 +103,6 @@ class Runtime:
         await asyncio.to_thread(self.shadow.refresh)
         if self.shadow.has_work:
             await self.beside(self.shadow.score)
-
-    async def fold_drift(self) -> None:
-        """Watch the answers since the last time for drift, without blocking the event loop."""
-        await asyncio.to_thread(self.drift.fold)
 
     async def refresh_keys(self) -> None:
         """Take keys that were added or removed, without blocking the event loop."""
@@ -138,8 +137,8 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
             for action, seconds in (
                 (runtime.bundles.refresh_in_thread, settings.poll_seconds),
                 (runtime.captures.flush, settings.capture_flush_seconds),
+                (runtime.refit_on_drift.follow, _DRIFT_SECONDS),
                 (runtime.captures.forget, _FORGET_SECONDS),
-                (runtime.fold_drift, _DRIFT_SECONDS),
                 (runtime.follow_shadow, _SHADOW_SECONDS),
                 (runtime.events.look_for_readers, LOOK_SECONDS),
                 (runtime.refresh_keys, _KEYS_SECONDS),
@@ -212,6 +211,7 @@ def _build(settings: Settings, own: Path) -> Runtime:
             settings.capture_policy, settings.capture_uncertain, settings.capture_share
         ),
         drift=drift,
+        refit_on_drift=RefitOnDrift(drift, store),
         shadow=shadow,
         live_points=live_points,
         events=events,
