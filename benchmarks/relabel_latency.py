@@ -133,7 +133,7 @@ def running(folder: Path, workers: int) -> Iterator[httpx.Client]:
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
             version = (folder / "models" / "CURRENT").read_text().strip()
-            _wait_for(client, version, workers)
+            wait_for(client, version, workers)
             yield client
     finally:
         for process in processes:
@@ -149,18 +149,18 @@ def _round(
         {"input": row.ravel().tolist(), "label": name} for row, name in zip(x, names, strict=True)
     ]
     pointer = folder / "models" / "CURRENT"
-    before = _settled(client, after=None)
+    before = job_settled(client, after=None)
     client.post("/feedback", json={"items": items}).raise_for_status()
     start = time.time()
-    _settled(client, after=before)
+    job_settled(client, after=before)
     # A batch that the gate parts makes several versions: the last one counts.
     moved, version = pointer.stat().st_mtime, pointer.read_text().strip()
-    served = _wait_for(client, version, workers)
+    served = wait_for(client, version, workers)
     taken = _job_started(client)
     return Round(taken - start, moved - taken, served - moved)
 
 
-def _settled(client: httpx.Client, after: str | None) -> str:
+def job_settled(client: httpx.Client, after: str | None) -> str:
     """The newest job, once none is open and it is another than ``after``."""
     end = time.time() + PATIENCE
     while time.time() < end:
@@ -177,7 +177,7 @@ def _job_started(client: httpx.Client) -> float:
     return datetime.fromisoformat(newest["started"]).timestamp()
 
 
-def _wait_for(client: httpx.Client, version: str, workers: int) -> float:
+def wait_for(client: httpx.Client, version: str, workers: int) -> float:
     """When every worker serves a version."""
     line = f'rcmvae_bundle_info{{bundle_version="{version}"}} {float(workers)}'
     end = time.time() + PATIENCE

@@ -4,8 +4,10 @@ A row is nested as the signature's shape or flat. Every refusal is an InvalidInp
 the row, what would have been accepted, and what came.
 """
 
+from array import array
 from collections.abc import Callable, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,11 @@ _JSON_NAMES = {bool: "a boolean", str: "a string", type(None): "null", dict: "an
 
 
 def rows_from_nested(
-    rows: Sequence[object], signature: InputSignature, *, field: str = "inputs"
+    rows: Sequence[object],
+    signature: InputSignature,
+    *,
+    field: str = "inputs",
+    may_hold_booleans: bool = True,
 ) -> NDArray[np.float32]:
     """Rows of numbers as they come out of a JSON parser.
 
@@ -27,6 +33,8 @@ def rows_from_nested(
         rows: one entry per input, a list nested as ``signature.shape`` or flat.
         signature: shape and closed value range of one input.
         field: how errors call the list.
+        may_hold_booleans: False where the text that was parsed cannot hold one. They are the only
+            kind that a conversion lets pass, and to look for them costs as much as the conversion.
 
     Returns:
         float32 (N, *shape).
@@ -36,13 +44,21 @@ def rows_from_nested(
             not finite, or outside the range.
     """
     _require_rows(len(rows), field)
-    flat = [_leaves(row, signature, f"{field}[{i}]") for i, row in enumerate(rows)]
-    return _checked(_to_float32(flat, field), signature, lambda i: f"{field}[{i}]")
+    wide = np.empty((len(rows), signature.size))
+    for i, row in enumerate(rows):
+        name = f"{field}[{i}]"
+        leaves = _leaves(row, signature, name)
+        if may_hold_booleans:
+            _require_numbers(leaves, name)
+        wide[i] = _floats(leaves, name)
+    return _checked(_to_float32(wide), signature, lambda i: f"{field}[{i}]")
 
 
 def row_from_nested(row: object, signature: InputSignature, *, field: str) -> NDArray[np.float32]:
     """One row, as `rows_from_nested` reads it; float32 of ``signature.shape``."""
-    flat = _to_float32([_leaves(row, signature, field)], field)
+    leaves = _leaves(row, signature, field)
+    _require_numbers(leaves, field)
+    flat = _to_float32(np.array([_floats(leaves, field)]))
     checked: NDArray[np.float32] = _checked(flat, signature, lambda _: field)[0]
     return checked
 
@@ -124,18 +140,32 @@ def _scaled(values: NDArray[np.uint8], signature: InputSignature) -> NDArray[np.
     return bounded.reshape(-1, *signature.shape)
 
 
-def _leaves(row: object, signature: InputSignature, field: str) -> list[object]:
-    """The numbers of one row in C order, after its nesting has been checked."""
+def _leaves(row: object, signature: InputSignature, field: str) -> list[Any]:
+    """The values of one row in C order, after its nesting has been checked."""
     if not isinstance(row, list):
         raise InvalidInput(field, _row_form(signature), _kind(row))
     nested = bool(row) and isinstance(row[0], list)
     leaves = _unnest(row, signature.shape, field) if nested else row
     if len(leaves) != signature.size:
         raise InvalidInput(field, _row_form(signature), f"a list of {len(leaves)}")
+    return leaves
+
+
+def _require_numbers(leaves: Sequence[object], field: str) -> None:
     if not set(map(type, leaves)) <= {int, float}:
         position = next(i for i, leaf in enumerate(leaves) if type(leaf) not in (int, float))
         raise InvalidInput(field, "numbers only", f"{_kind(leaves[position])} at value {position}")
-    return leaves
+
+
+def _floats(leaves: list[Any], field: str) -> "array[float]":
+    """The leaves as float64; a boolean passes as 0 or 1."""
+    try:
+        return array("d", leaves)
+    except TypeError:
+        _require_numbers(leaves, field)
+        raise
+    except OverflowError:
+        raise InvalidInput(field, "numbers that a float can hold", "a larger integer") from None
 
 
 def _unnest(row: object, shape: tuple[int, ...], field: str) -> list[object]:
@@ -149,11 +179,7 @@ def _unnest(row: object, shape: tuple[int, ...], field: str) -> list[object]:
     return list(chain.from_iterable(inner))
 
 
-def _to_float32(flat: list[list[object]], field: str) -> NDArray[np.float32]:
-    try:
-        wide = np.array(flat, dtype=np.float64)
-    except OverflowError:
-        raise InvalidInput(field, "numbers that a float can hold", "a larger integer") from None
+def _to_float32(wide: NDArray[np.float64]) -> NDArray[np.float32]:
     # A value beyond float32 becomes infinite, and the range check refuses it.
     with np.errstate(over="ignore"):
         return wide.astype(np.float32)

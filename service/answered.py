@@ -39,8 +39,13 @@ def answered(
     runtime.metrics.answers.count_answers(decisions, labels)
     if runtime.settings.capture:
         now = datetime.now(UTC)
+        chosen = runtime.capture_choice.chosen(decisions, batch.uncertainty.total)
         runtime.captures.add(
-            [Seen(name, x, served.version, now) for name, x in zip(ids, question.x, strict=True)]
+            [
+                Seen(name, x, served.version, now)
+                for name, x, is_kept in zip(ids, question.x, chosen, strict=True)
+                if is_kept
+            ]
         )
     header = Header(served.version, alpha, question.coverage, fdr)
     return Answer(header, batch, labels, decisions, ids, parts)

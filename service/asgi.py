@@ -21,6 +21,7 @@ from service.routes.drift import get_drift
 from service.routes.events import get_events
 from service.routes.feedback import post_feedback
 from service.routes.feedback_life import (
+    accept_feedback,
     delete_feedback,
     get_feedback,
     get_feedback_events,
@@ -51,6 +52,9 @@ ROUTES: tuple[ScopedRoute, ...] = (
     ),
     ScopedRoute(
         "/feedback/{feedback_id}/events", get_feedback_events, methods=["GET"], needs=Scope.PREDICT
+    ),
+    ScopedRoute(
+        "/feedback/{feedback_id}/accept", accept_feedback, methods=["POST"], needs=Scope.ADMIN
     ),
     ScopedRoute("/labels", get_labels, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/bundle", get_bundle, methods=["GET"], needs=Access.ANY_KEY),

@@ -58,6 +58,10 @@ class BacklogMetrics(Collector):
         unfinished = GaugeMetricFamily(
             "rcmvae_retrain_open_jobs", "Retrain jobs that wait or run.", labels=["state"]
         )
+        progress = GaugeMetricFamily(
+            "rcmvae_retrain_progress_ratio",
+            "Share of the running retrain job that is done; absent where none runs.",
+        )
         last = GaugeMetricFamily(
             "rcmvae_retrain_last_end_timestamp_seconds",
             "When a retrain job last ended so, in seconds since 1970; absent before the first.",
@@ -72,11 +76,15 @@ class BacklogMetrics(Collector):
             for state in _OPEN:
                 waiting = sum(job.count for job in jobs if job.state == state)
                 unfinished.add_metric([state.value], waiting)
+            running = [job.progress for job in jobs if job.state == JobState.RUNNING]
+            if running:
+                progress.add_metric([], max(running))
             for state in _ENDED:
                 if (end := _last_end(jobs, state)) is not None:
                     last.add_metric([state.value], end)
         yield ended
         yield unfinished
+        yield progress
         yield last
 
 

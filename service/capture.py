@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -52,16 +52,25 @@ class CaptureBuffer:
         metrics: counts what is dropped.
         rows: most captures in memory.
         keep: most captures in the store.
+        keep_days: oldest captures in the store, in days; None for any age.
         flush_seconds: how long an input may take to reach the store.
     """
 
     def __init__(
-        self, store: LazyStore, metrics: Metrics, *, rows: int, keep: int, flush_seconds: float
+        self,
+        store: LazyStore,
+        metrics: Metrics,
+        *,
+        rows: int,
+        keep: int,
+        flush_seconds: float,
+        keep_days: float | None = None,
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._rows = rows
         self._keep = keep
+        self._keep_days = keep_days
         self._flush_seconds = flush_seconds
         self._recent: OrderedDict[str, Seen] = OrderedDict()
         self._pending: deque[Seen] = deque()
@@ -108,6 +117,20 @@ class CaptureBuffer:
         async with self._flushing:
             if self._pending:
                 await self._flush_pending()
+
+    async def forget(self) -> None:
+        """Delete what is too old, here and in the store, also where no traffic pushes it out.
+
+        Raises:
+            StoreUnavailable: the store does not answer; the next call tries again.
+        """
+        if self._keep_days is None:
+            return
+        oldest = datetime.now(UTC) - timedelta(days=self._keep_days)
+        with self._lock:
+            while self._recent and next(iter(self._recent.values())).created < oldest:
+                self._recent.popitem(last=False)
+        await self._store.run(lambda store: store.forget_captures(oldest))
 
     async def _flush_pending(self) -> None:
         with self._lock:

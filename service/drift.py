@@ -86,6 +86,15 @@ class DriftWatch:
                 self._watch(watched, p)
             self._announce()
 
+    def alarmed(self) -> Served | None:
+        """What is served since an alarm was raised over it; None where there was none.
+
+        As of the last fold.
+        """
+        with self._folding:
+            raised = any(watched.state.alarms for watched in self._watched)
+            return self._served if raised else None
+
     def _start_anew_for(self, served: Served) -> None:
         """With a newer bundle; what an older one still answered meanwhile is left out."""
         if self._served is None or served.loaded > self._served.loaded:

@@ -192,6 +192,15 @@ OPERATIONS = (
         errors=(404, 503),
         parameters=(_ID_PARAMETER,),
     ),
+    Operation(
+        "/feedback/{feedback_id}/accept",
+        "post",
+        "Queue a quarantined feedback item again.",
+        202,
+        schemas.FeedbackState,
+        errors=(404, 409, 422, 503),
+        parameters=(_ID_PARAMETER,),
+    ),
     Operation("/labels", "get", "Labels and evidence.", 200, schemas.LabelsAnswer, errors=(503,)),
     Operation("/bundle", "get", "What is served.", 200, schemas.BundleAnswer, errors=(503,)),
     Operation(

@@ -78,7 +78,10 @@ def _from_json(
 ) -> PredictRequest:
     refuse_unknown(query, frozenset())
     document = parse_object(body, _MEMBERS)
-    x = rows_from_nested(_rows(document, signature, max_rows), signature)
+    # There is an r in true, and an f in false.
+    may_hold_booleans = b"r" in body or b"f" in body
+    rows = _rows(document, signature, max_rows)
+    x = rows_from_nested(rows, signature, may_hold_booleans=may_hold_booleans)
     include = document.get("include")
     return PredictRequest(
         x,

@@ -23,6 +23,7 @@ from service.access.rate import Rates
 from service.backlog import BacklogReader
 from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
+from service.capture_policy import CaptureChoice
 from service.drift import DriftWatch
 from service.drift_answer import drift_answer
 from service.event_feed import EventFeed
@@ -33,6 +34,7 @@ from service.live_points import LivePoints
 from service.log_form import form_logs
 from service.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.orphan import ParentWatch
+from service.refit_on_drift import RefitOnDrift
 from service.repeat import repeat
 from service.served import open_served
 from service.settings import Settings
@@ -42,6 +44,7 @@ from service.store import LazyStore
 # Collections of the oldest generation stop the event loop for hundreds of milliseconds.
 _GC_THRESHOLDS = (50_000, 20, 100)
 _PARENT_SECONDS = 1.0
+_FORGET_SECONDS = 30.0
 _DRIFT_SECONDS = 1.0
 _SHADOW_SECONDS = 1.0
 _KEYS_SECONDS = 1.0
@@ -63,7 +66,9 @@ class Runtime:
         bundles: what is served.
         store: feedback.
         captures: inputs of recent predictions.
+        capture_choice: which of them are kept.
         drift: whether the traffic is still like the calibration sample.
+        refit_on_drift: asks for a retrain job where it is not.
         shadow: a candidate that scores live traffic beside what is served.
         live_points: captures and labels in the page's picture.
         events: what GET /events tells.
@@ -78,7 +83,9 @@ class Runtime:
     bundles: BundleWatcher
     store: LazyStore
     captures: CaptureBuffer
+    capture_choice: CaptureChoice
     drift: DriftWatch
+    refit_on_drift: RefitOnDrift
     shadow: Shadow
     live_points: LivePoints
     events: EventSource
@@ -96,10 +103,6 @@ class Runtime:
         await asyncio.to_thread(self.shadow.refresh)
         if self.shadow.has_work:
             await self.beside(self.shadow.score)
-
-    async def fold_drift(self) -> None:
-        """Watch the answers since the last time for drift, without blocking the event loop."""
-        await asyncio.to_thread(self.drift.fold)
 
     async def refresh_keys(self) -> None:
         """Take keys that were added or removed, without blocking the event loop."""
@@ -134,7 +137,8 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
             for action, seconds in (
                 (runtime.bundles.refresh_in_thread, settings.poll_seconds),
                 (runtime.captures.flush, settings.capture_flush_seconds),
-                (runtime.fold_drift, _DRIFT_SECONDS),
+                (runtime.refit_on_drift.follow, _DRIFT_SECONDS),
+                (runtime.captures.forget, _FORGET_SECONDS),
                 (runtime.follow_shadow, _SHADOW_SECONDS),
                 (runtime.events.look_for_readers, LOOK_SECONDS),
                 (runtime.refresh_keys, _KEYS_SECONDS),
@@ -171,6 +175,7 @@ def _build(settings: Settings, own: Path) -> Runtime:
         metrics,
         rows=settings.capture_rows,
         keep=settings.capture_keep,
+        keep_days=settings.capture_keep_days,
         flush_seconds=settings.capture_flush_seconds,
     )
     drift = DriftWatch(metrics, run_length=settings.drift_run_length, window=settings.drift_window)
@@ -202,7 +207,11 @@ def _build(settings: Settings, own: Path) -> Runtime:
         bundles=bundles,
         store=store,
         captures=captures,
+        capture_choice=CaptureChoice(
+            settings.capture_policy, settings.capture_uncertain, settings.capture_share
+        ),
         drift=drift,
+        refit_on_drift=RefitOnDrift(drift, store),
         shadow=shadow,
         live_points=live_points,
         events=events,

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from rcmvae.drift import RUN_LENGTH
 from rcmvae.provider import BY_NAME
 from service.access.quota import parse_quota
+from service.capture_policy import CapturePolicy
 from service.log_form import LogForm
 
 
@@ -84,6 +85,20 @@ class Settings(BaseSettings):
     )
     capture_keep: PositiveInt = Field(
         50_000, description="Most captured inputs in the store; the oldest go first."
+    )
+    capture_keep_days: PositiveFloat | None = Field(
+        None, description="Oldest captured inputs in the store, in days; without it any age."
+    )
+    capture_policy: CapturePolicy = Field(
+        CapturePolicy.ALL,
+        description="Which inputs are captured: all, or doubtful, which is what is not known, "
+        "what is uncertain, and a share of the rest.",
+    )
+    capture_uncertain: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.5, description="Doubtful: total entropy from which on an input is uncertain, in nats."
+    )
+    capture_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.05, description="Doubtful: the share of the rest."
     )
     candidates_pool: PositiveInt = Field(
         2000, description="Newest captured inputs among which GET /candidates chooses."

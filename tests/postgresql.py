@@ -34,6 +34,10 @@ class PostgresServer:
         engine.dispose()
         return url.set(database=name).render_as_string(hide_password=False)
 
+    def program(self, name: str) -> Path:
+        """One of PostgreSQL's own programs."""
+        return Path(self._server.bin_path) / name
+
     def stop(self) -> None:
         """Shut down fast: connections are cut."""
         self._server.stop()

@@ -23,6 +23,7 @@ from training.config import RunConfig, from_json
 from training.config_file import load_config
 from training.data import is_label_id, label_ids, load_dataset
 from training.evaluate import evaluate
+from training.label_commands import add_labels
 from training.retrain_commands import add_retrain, models_folder
 from training.run import RunFolder
 from training.version_commands import add_promote, add_rollback, add_shadow, add_versions
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(commands.add_parser("export", help="publish a run as a bundle"))
     _add_evaluate(commands.add_parser("evaluate", help="figures of a bundle on the test set"))
     add_retrain(commands.add_parser("retrain", help="turn queued feedback into a new bundle"))
+    add_labels(commands.add_parser("labels", help="rename, merge or delete what people taught"))
     add_versions(commands.add_parser("versions", help="list the bundles and what each is"))
     add_promote(commands.add_parser("promote", help="make a bundle current, such as a held one"))
     add_rollback(commands.add_parser("rollback", help="make the parent bundle current again"))

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
-from scipy.spatial.distance import pdist, squareform
+from scipy.spatial.distance import cdist, pdist, squareform
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from rcmvae.scores_graph import Placement
 from training.encode import Encoded
+
+NUDGE = 0.01
+"""By how much a new channel starts beside the one that it is most like."""
 
 SPREAD = 0.35
 """Standard deviation of a channel's cloud, in units of the median gap between anchors."""
@@ -56,14 +59,15 @@ def draw_picture(
         encoded: inputs of the training stream.
         centres: mean features of every channel, (K, F).
         origin: mean of every channel's prior, (K, d).
-        before: of the same channels, to lie alike with; one of other channels has no say.
+        before: of the same channels or of the first of them, to lie alike with; one of more has no
+            say.
     """
     plane = _plane(_centred(encoded, origin))
-    if before is None or before.anchor.shape != (len(centres), 2):
+    if before is None or len(before.anchor) > len(centres):
         anchor = _place(centres, None)
     else:
         old = np.asarray(before.anchor, dtype=np.float64)
-        anchor = _turned(_place(centres, old), old)
+        anchor = _turned(_place(centres, _start(centres, old)), old)
         if before.plane.shape == plane.shape:
             plane = plane @ orthogonal_procrustes(plane, before.plane)[0]
     return Picture(anchor, SPREAD * _gap(anchor) * plane, origin)
@@ -95,15 +99,22 @@ def _plane(latent: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _turned(anchor: NDArray[np.float64], old: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Anchors moved, turned and scaled as one to lie where the old ones did, (K, 2).
+    """Anchors moved, turned and scaled as one so that the first lie where the old ones did, (K, 2).
 
     Least squares over the similarities of the plane (Schönemann 1966).
     """
-    centre, old_centre = anchor.mean(axis=0), old.mean(axis=0)
-    centred, old_centred = anchor - centre, old - old_centre
+    shared = anchor[: len(old)]
+    centre, old_centre = shared.mean(axis=0), old.mean(axis=0)
+    centred, old_centred = shared - centre, old - old_centre
     turn, scale = orthogonal_procrustes(centred, old_centred)
     factor = scale / max(float((centred**2).sum()), 1e-12)
-    return np.asarray(old_centre + factor * centred @ turn)
+    return np.asarray(old_centre + factor * (anchor - centre) @ turn)
+
+
+def _start(centres: NDArray[np.float64], old: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The old anchors, and for every channel that is new that of the one most like it, (K, 2)."""
+    like = cdist(centres[len(old) :], centres[: len(old)]).argmin(axis=1)
+    return np.concatenate([old, old[like] + NUDGE])
 
 
 def _place(centres: NDArray[np.float64], start: NDArray[np.float64] | None) -> NDArray[np.float64]:

@@ -1,6 +1,10 @@
-"""Refit: continue training from a bundle's weights, with the corrections among the labels."""
+"""Refit: continue training from a bundle's weights, with the corrections among the labels.
 
-from collections.abc import Callable, Sequence
+A new label that finds no channel free gets one more (training/widen.py).
+"""
+
+import logging
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,8 +21,11 @@ from training.config import RunConfig, from_json
 from training.data import Dataset, Examples, is_label_id, label_ids, load_dataset
 from training.fit import fit
 from training.recipe import settled
-from training.relabel import Correction
+from training.relabel import Correction, labels_without_channel
 from training.state import FitState, new_state
+from training.widen import plan_channels, widened
+
+logger = logging.getLogger(__name__)
 
 WARM_SHARE = 0.25
 """Share of the original epochs that a warm start gets."""
@@ -103,7 +110,33 @@ def prepare(parent: Bundle, corrections: Sequence[Correction]) -> WarmStart:
     # The parent's weights are an average already: it goes on from there.
     state.begin_average(config.fit.average)
     ids = (*label_ids(base), *(correction.feedback_id for correction in corrections))
-    return WarmStart(original, config, dataset, state, ids)
+    start = WarmStart(original, config, dataset, state, ids)
+    return _with_room(start, labels_without_channel(parent, corrections))
+
+
+def _with_room(start: WarmStart, without_channel: Collection[str]) -> WarmStart:
+    """The same with one more channel for each of some labels, from the next bundle on."""
+    labels = [label for label in start.dataset.labels if label in without_channel]
+    if not labels:
+        return start
+    if start.config.model.prior == "geometric":
+        logger.warning("labels %s get no channels: the centres of all are fixed", labels)
+        return start
+    network = start.state.network
+    channels = plan_channels(network, start.dataset, labels)
+    count = network.num_channels + len(channels)
+    config = _with_channels(start.config, count)
+    state = new_state(start.dataset, config)
+    wide = widened(network.state_dict(), state.network.state_dict(), channels)
+    state.network.load_state_dict(wide)
+    state.begin_average(config.fit.average)
+    return replace(
+        start, original=_with_channels(start.original, count), config=config, state=state
+    )
+
+
+def _with_channels(config: RunConfig, count: int) -> RunConfig:
+    return replace(config, model=replace(config.model, num_channels=count))
 
 
 def _warm_config(original: RunConfig, labelled: int, num_channels: int) -> RunConfig:

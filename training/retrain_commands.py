@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from rcmvae.errors import InvalidInput, JobFailed
 from rcmvae.feedback import FeedbackStore
+from rcmvae.feedback.location import store_url
 from rcmvae.jobs import JobMethod, JobOrigin, JobRecord, JobState, JobStore
 from training.due import Schedule
 from training.guard import GuardConfig
@@ -30,11 +31,6 @@ _FOLLOW_SECONDS = 0.1
 def models_folder() -> Path:
     """Where the service looks for bundles too, by the same variable."""
     return Path(os.environ.get("RCMVAE_MODELS_DIR", "models"))
-
-
-def store_url() -> str:
-    """Where the service keeps feedback, by the same variable."""
-    return os.environ.get("RCMVAE_STORE_URL", "sqlite:///var/feedback.db")
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:

@@ -74,13 +74,13 @@ def run_promote(options: argparse.Namespace) -> None:
         InvalidInput, BundleError: it is current already, or cannot be.
     """
     with FeedbackStore.open(options.store) as store:
-        _say(promote(options.models, store, options.version, _person()))
+        _say(promote(options.models, store, options.version, person()))
 
 
 def run_rollback(options: argparse.Namespace) -> None:
     """Make an earlier version current; raises as `run_promote`."""
     with FeedbackStore.open(options.store) as store:
-        _say(roll_back(options.models, store, options.version, _person()))
+        _say(roll_back(options.models, store, options.version, person()))
 
 
 def _say(job: JobRecord) -> None:
@@ -89,7 +89,7 @@ def _say(job: JobRecord) -> None:
     print(f"{counts.quarantined} quarantined until somebody accepts them")
 
 
-def _person() -> str:
+def person() -> str:
     """Who is at the terminal, as far as the machine knows."""
     try:
         return f"{getpass.getuser()} (command line)"[:128]

@@ -31,7 +31,8 @@ from training.gate import GateConfig, worst_report
 from training.guard import GuardConfig
 from training.held_job import LEASE, HeldJob
 from training.reporter import Reporter, worker_name
-from training.retrain import RetrainResult, retrain
+from training.retrain import retrain
+from training.retrain_job import RetrainResult
 from training.share_cap import ShareCap
 
 logger = logging.getLogger(__name__)
@@ -178,12 +179,19 @@ class Watcher:
             config.models, self._store, method, config.gate, reporter, config.guard, config.cap
         )
         if done is None:
-            return JobResult(JobState.DONE, "no feedback waits")
+            return JobResult(JobState.DONE, self._nothing_to_do())
         self._left = Left(len(done.queued), before.newest_seq)
         self._version = done.version
         if self._config.keep and done.parent is not None:
             self._prune()
         return _job_result(JobMethod(method), done)
+
+    def _nothing_to_do(self) -> str:
+        """Why a job found nothing: often the watcher was faster than the person who asked."""
+        version = self._version
+        if version is not None and any(j.version == version for j in self._jobs.newest(_RECENT)):
+            return f"already learned: version {version}"
+        return "no feedback waits"
 
     def _prune(self) -> None:
         """Remove old bundles; what cannot be removed now stays until the next time."""

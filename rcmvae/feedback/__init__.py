@@ -14,6 +14,7 @@ from rcmvae.feedback.record import (
     Unlabelled,
     Waiting,
 )
+from rcmvae.feedback.renaming import LabelEdit
 from rcmvae.feedback.shown import GivenLabel, PlacedCapture, Span
 from rcmvae.feedback.status import FeedbackStatus
 from rcmvae.feedback.store import FeedbackStore
@@ -30,6 +31,7 @@ __all__ = [
     "FeedbackStatus",
     "FeedbackStore",
     "GivenLabel",
+    "LabelEdit",
     "NewFeedback",
     "PlacedCapture",
     "Reconciled",

@@ -1,6 +1,7 @@
 """Inputs of past predictions, kept in bounded number until a correction names them."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -70,6 +71,25 @@ def delete_oldest(connection: Connection, keep: int) -> int:
     if last is None:
         return 0
     return connection.execute(delete(capture).where(capture.c.seq <= last)).rowcount
+
+
+def delete_before(connection: Connection, oldest: datetime) -> int:
+    """Delete the captures that came before the first one that is young enough.
+
+    They come in about the order of their times; so nothing is looked at but what goes. One that
+    came late, from another worker, goes with the next one that is old.
+
+    Args:
+        connection: in a transaction.
+        oldest: the time of the oldest that stays, aware.
+
+    Returns:
+        How many went.
+    """
+    young = select(capture.c.seq).where(capture.c.created >= oldest)
+    first = connection.execute(young.order_by(capture.c.seq).limit(1)).scalar_one_or_none()
+    old = delete(capture) if first is None else delete(capture).where(capture.c.seq < first)
+    return connection.execute(old).rowcount
 
 
 def _known(connection: Connection, names: Sequence[str]) -> set[str]:

@@ -48,6 +48,15 @@ def current(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+def require_known(revision: str) -> None:
+    """Refuse a schema that this code does not know.
+
+    Raises:
+        alembic.util.CommandError: no such revision.
+    """
+    ScriptDirectory.from_config(_config()).get_revision(revision)
+
+
 def newest() -> str | None:
     """Return the newest revision that this code knows."""
     return ScriptDirectory.from_config(_config()).get_current_head()

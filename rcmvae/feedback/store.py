@@ -6,117 +6,41 @@ for.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
-from rcmvae.feedback import (
-    captures,
-    claims,
-    history,
-    listing,
-    lives,
-    reconciling,
-    shown,
-    submissions,
-)
-from rcmvae.feedback.database import Database, open_database
+from rcmvae.feedback import history, listing, lives, reconciling, renaming, shown, submissions
+from rcmvae.feedback.capture_store import CaptureStore
+from rcmvae.feedback.claim_store import ClaimStore
 from rcmvae.feedback.postgresql import lock_key, lock_lives
 from rcmvae.feedback.reconciling import Reconciled
 from rcmvae.feedback.record import (
     ANONYMOUS,
     MAX_SOURCE,
-    Capture,
-    Claim,
     FeedbackCounts,
     FeedbackEvent,
     FeedbackFilter,
     FeedbackPage,
     FeedbackRecord,
     NewFeedback,
-    Unlabelled,
-    Waiting,
+    check_label,
     check_name,
 )
+from rcmvae.feedback.renaming import LabelEdit
 from rcmvae.feedback.rows import record_of
 from rcmvae.feedback.schema import feedback
-from rcmvae.feedback.shown import GivenLabel, PlacedCapture, Span
+from rcmvae.feedback.shown import GivenLabel
 from rcmvae.feedback.status import STANDING, FeedbackStatus
 
-BUSY_SECONDS = 10.0
 
-
-def utc_now() -> datetime:
-    """Return the time of this machine, aware, UTC."""
-    return datetime.now(UTC)
-
-
-class FeedbackStore:
+class FeedbackStore(ClaimStore, CaptureStore):
     """Corrections and captured inputs in one database.
 
     Threads may share a store; every process opens its own. Every method may raise StoreUnavailable
     when the database does not answer, is damaged or refuses to write.
-
-    Args:
-        database: see FeedbackStore.open.
-        clock: gives the time for creation and leases; workers on several machines need clocks
-            that agree to a fraction of a lease. A wrong clock costs work, never a double result.
     """
-
-    def __init__(self, database: Database, clock: Callable[[], datetime] = utc_now) -> None:
-        self._database = database
-        self._clock = clock
-
-    @classmethod
-    def open(
-        cls,
-        url: str,
-        *,
-        clock: Callable[[], datetime] = utc_now,
-        busy_seconds: float = BUSY_SECONDS,
-    ) -> Self:
-        """Open a store, making the file and its folder and migrating the schema as needed.
-
-        Args:
-            url: SQLAlchemy URL, such as ``sqlite:///var/feedback.db``.
-            clock: see the class.
-            busy_seconds: how long to wait for other writers before giving up.
-
-        Raises:
-            StoreUnavailable: the database cannot be used; the message has no password.
-        """
-        return cls(open_database(url, busy_seconds=busy_seconds), clock)
-
-    @property
-    def database(self) -> Database:
-        """What else lies in the same database, such as retrain jobs, uses it too."""
-        return self._database
-
-    @property
-    def clock(self) -> Callable[[], datetime]:
-        """Gives the time for creation and leases."""
-        return self._clock
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._database.engine.dispose()
-
-    def __enter__(self) -> Self:
-        """Return the store itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the store."""
-        self.close()
 
     def add(
         self,
@@ -239,96 +163,6 @@ class FeedbackStore:
             lives.accept(connection, feedback_id, actor, self._clock())
             return record_of(lives.find(connection, feedback_id))
 
-    def claim(
-        self,
-        *,
-        worker: str,
-        limit: int,
-        lease: timedelta,
-        skip_labels: Collection[str] = (),
-    ) -> Claim | None:
-        """Borrow the oldest corrections that wait or whose lease has ended; None if none do.
-
-        With them comes what the label map has to lose, which may be all there is to do.
-
-        Args:
-            worker: name of the borrower, for people to read.
-            limit: at most so many, at least 1.
-            lease: how long nobody else can claim them; see renew.
-            skip_labels: leave corrections to these labels where they are.
-        """
-        check_name("worker", worker)
-        if limit < 1 or lease <= timedelta(0):
-            raise ValueError(f"expected limit >= 1 and lease > 0, got {limit} and {lease}")
-        with self._database.write() as connection:
-            now = self._clock()
-            return claims.take(connection, worker, limit, now, now + lease, skip_labels)
-
-    def renew(self, claim_token: str, lease: timedelta) -> datetime:
-        """Let a claim end ``lease`` from now, and return when that is.
-
-        Raises:
-            ClaimLost: nothing is claimed under this token any more.
-        """
-        with self._database.write() as connection:
-            expires = self._clock() + lease
-            claims.renew(connection, claim_token, expires)
-            return expires
-
-    def mark_applied(
-        self,
-        claim_token: str,
-        feedback_ids: Sequence[str],
-        bundle_version: str,
-        subtracted: Sequence[str] = (),
-    ) -> None:
-        """State what a bundle holds and what it no longer holds, all or none; twice is harmless.
-
-        Args:
-            claim_token: of the claim.
-            feedback_ids: of its ``records`` that the bundle holds.
-            bundle_version: of the bundle.
-            subtracted: of its ``subtract``, what the bundle does not hold.
-
-        Raises:
-            ClaimLost: one of them is not, or no longer, lent under this token.
-        """
-        check_name("bundle_version", bundle_version)
-        with self._database.write() as connection:
-            now = self._clock()
-            claims.apply(connection, claim_token, feedback_ids, subtracted, bundle_version, now)
-
-    def keep(self, claim_token: str, feedback_ids: Sequence[str], reason: str) -> None:
-        """State that corrections of a claim's ``subtract`` stay in the bundle, and why.
-
-        They are applied again, with the reason; whoever took them back may do so again.
-
-        Raises:
-            ClaimLost: one of them is not, or no longer, lent under this token.
-        """
-        with self._database.write() as connection:
-            claims.keep(connection, claim_token, feedback_ids, reason, self._clock())
-
-    def quarantine(self, claim_token: str, feedback_ids: Sequence[str], reason: str) -> None:
-        """Set claimed corrections aside until a person accepts or withdraws them; all or none.
-
-        Raises:
-            ClaimLost: one of them is not, or no longer, claimed under this token.
-        """
-        with self._database.write() as connection:
-            status, now = FeedbackStatus.QUARANTINED, self._clock()
-            claims.set_aside(connection, claim_token, feedback_ids, status, reason, now)
-
-    def reject(self, claim_token: str, feedback_ids: Sequence[str], reason: str) -> None:
-        """State that no bundle will ever hold these corrections, all or none, and why.
-
-        Raises:
-            ClaimLost: one of them is not, or no longer, claimed under this token.
-        """
-        with self._database.write() as connection:
-            status, now = FeedbackStatus.REJECTED, self._clock()
-            claims.set_aside(connection, claim_token, feedback_ids, status, reason, now)
-
     def reconcile(
         self,
         held: Collection[str],
@@ -354,21 +188,44 @@ class FeedbackStore:
             now = self._clock()
             return reconciling.reconcile(connection, held, version, actor, reason, now)
 
-    def release(self, claim_token: str) -> None:
-        """Queue again what is claimed under a token and was neither applied nor rejected.
-
-        Raises:
-            ClaimLost: nothing carries this token any more.
-        """
-        with self._database.write() as connection:
-            claims.give_back(connection, claim_token, self._clock())
-
     def applied(self) -> tuple[FeedbackRecord, ...]:
         """Return every applied correction, in the order in which they were posted."""
         query = select(feedback).where(feedback.c.status == FeedbackStatus.APPLIED.value)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(feedback.c.seq)).all()
         return tuple(record_of(row) for row in rows)
+
+    def rename_label(self, label: str, into: str, actor: str) -> LabelEdit:
+        """Give every correction with a label another one; where that is in use, they are merged.
+
+        Args:
+            label: whose corrections.
+            into: the other name.
+            actor: who does it, for the history; the authors stay the same.
+
+        Raises:
+            InvalidInput: the name is none that a label can have.
+        """
+        check_name("actor", actor)
+        check_label("into", into)
+        with self._database.write() as connection:
+            return renaming.rename(connection, label, into, actor, self._clock())
+
+    def delete_label(self, label: str, actor: str) -> LabelEdit:
+        """Take every correction with a label back."""
+        check_name("actor", actor)
+        with self._database.write() as connection:
+            return renaming.delete(connection, label, actor, self._clock())
+
+    def undo_label_edit(self, edit_id: str, actor: str) -> LabelEdit:
+        """Undo a renamed, merged or deleted label; what came of it can be undone as well.
+
+        Raises:
+            InvalidInput: nothing is left of such an edit.
+        """
+        check_name("actor", actor)
+        with self._database.write() as connection:
+            return renaming.undo(connection, edit_id, actor, self._clock())
 
     def authors(self) -> Mapping[str, str]:
         """Return who said what is or will be part of a bundle, by feedback id."""
@@ -394,54 +251,6 @@ class FeedbackStore:
                 oldest_queued=oldest.scalar_one_or_none(),
             )
 
-    def waiting(self) -> Waiting:
-        """Count what a claim could take, and say since when; made to be asked often."""
-        with self._database.read() as connection:
-            return claims.count_waiting(connection, self._clock())
-
-    def save_captures(self, items: Sequence[Capture]) -> None:
-        """Keep inputs of predictions; a prediction id that is kept already stays as it is."""
-        with self._database.write() as connection:
-            captures.insert_captures(connection, items)
-
-    def captured(self, prediction_id: str) -> Capture:
-        """Return the kept input of a prediction.
-
-        Raises:
-            PredictionNotFound: never kept, or trimmed since.
-        """
-        with self._database.read() as connection:
-            return captures.find_capture(connection, prediction_id)
-
-    def captured_many(self, prediction_ids: Iterable[str]) -> Mapping[str, Capture]:
-        """Return the kept inputs of predictions by id; an id that is not kept is left out."""
-        with self._database.read() as connection:
-            return captures.find_captures(connection, prediction_ids)
-
-    def unlabelled(self, limit: int) -> Unlabelled:
-        """Return the newest inputs without a label, and the newest corrections beside them.
-
-        Args:
-            limit: at most so many of each, at least 1. Corrections that are and will be in no
-                bundle are left out, and what they named is not offered again.
-        """
-        kept = feedback.c.status.in_([status.value for status in STANDING])
-        query = select(feedback).where(kept).order_by(feedback.c.seq.desc()).limit(limit)
-        with self._database.read() as connection:
-            found = captures.newest_without_feedback(connection, limit)
-            rows = connection.execute(query).all()
-        return Unlabelled(found, tuple(record_of(row) for row in rows))
-
-    def capture_span(self) -> Span:
-        """Return where the kept captures begin and end, in the order in which they came."""
-        with self._database.read() as connection:
-            return shown.capture_span(connection)
-
-    def captures_after(self, place: int, limit: int) -> tuple[PlacedCapture, ...]:
-        """Return the captures after a place, oldest first, at most ``limit``."""
-        with self._database.read() as connection:
-            return shown.captures_after(connection, place, limit)
-
     def given_labels(self, limit: int) -> tuple[GivenLabel, ...]:
         """Return the newest labels that are or will be part of a bundle, newest first."""
         with self._database.read() as connection:
@@ -451,10 +260,3 @@ class FeedbackStore:
         """Return the inputs of corrections by id; an id that is not there is left out."""
         with self._database.read() as connection:
             return shown.labelled_inputs(connection, feedback_ids)
-
-    def trim_captures(self, keep: int) -> int:
-        """Delete all but the newest ``keep`` captures and return how many went."""
-        if keep < 0:
-            raise ValueError(f"expected keep >= 0, got {keep}")
-        with self._database.write() as connection:
-            return captures.delete_oldest(connection, keep)

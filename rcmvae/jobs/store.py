@@ -15,8 +15,9 @@ from sqlalchemy.exc import IntegrityError
 from rcmvae.bundle import GateReport
 from rcmvae.errors import ClaimLost, JobNotFound, StoreUnavailable
 from rcmvae.feedback.database import Database
+from rcmvae.feedback.opened import utc_now
 from rcmvae.feedback.record import check_name
-from rcmvae.feedback.store import FeedbackStore, utc_now
+from rcmvae.feedback.store import FeedbackStore
 from rcmvae.jobs.record import (
     JobClaim,
     JobCounts,

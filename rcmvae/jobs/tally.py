@@ -1,4 +1,4 @@
-"""How many jobs there are, and when the last of a kind ended; made to be asked often."""
+"""How many jobs there are, how far, and when the last of a kind ended; made to be asked often."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,12 +20,14 @@ class JobTally:
         state: where they stand.
         count: how many.
         finished: when the last of them ended; None where none has.
+        progress: share that is done of the one that is farthest, in [0, 1].
     """
 
     method: JobMethod
     state: JobState
     count: int
     finished: datetime | None
+    progress: float
 
 
 def tally_jobs(store: FeedbackStore) -> tuple[JobTally, ...]:
@@ -35,10 +37,14 @@ def tally_jobs(store: FeedbackStore) -> tuple[JobTally, ...]:
         StoreUnavailable: the database does not answer, or a newer version of this code wrote it.
     """
     kinds = (retrain_job.c.method, retrain_job.c.state)
-    query = select(*kinds, func.count(), func.max(retrain_job.c.finished)).group_by(*kinds)
+    figures = func.count(), func.max(retrain_job.c.finished), func.max(retrain_job.c.progress)
+    query = select(*kinds, *figures).group_by(*kinds)
     with store.database.read() as connection:
         rows = connection.execute(query.order_by(*kinds)).all()
     try:
-        return tuple(JobTally(JobMethod(m), JobState(s), int(n), last) for m, s, n, last in rows)
+        return tuple(
+            JobTally(JobMethod(method), JobState(state), int(count), last, float(progress))
+            for method, state, count, last, progress in rows
+        )
     except ValueError as error:
         raise StoreUnavailable(f"a newer version wrote the retrain jobs: {error}") from None

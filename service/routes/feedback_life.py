@@ -1,14 +1,19 @@
-"""What became of feedback: GET /feedback, its items, their histories, and DELETE."""
+"""What became of feedback: GET /feedback, its items, their histories, DELETE, and accepting."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rcmvae.feedback import FeedbackEvent, FeedbackRecord
+from rcmvae.feedback import FeedbackEvent, FeedbackRecord, FeedbackStatus
 from service.access import Scope, principal_of, require_scope
 from service.feedback_query import cursor_of, parse_feedback_query, parse_reason
 from service.json_response import json_response
+from service.predict_request import refuse_unknown
+from service.problem import refusal
 from service.runtime import runtime_of
 from service.schemas import FeedbackHistory, FeedbackLine, FeedbackListing, FeedbackState
+
+_SETTLED = (FeedbackStatus.REJECTED, FeedbackStatus.WITHDRAWING, FeedbackStatus.WITHDRAWN)
+"""What accepting cannot bring back."""
 
 
 async def get_feedback(request: Request) -> Response:
@@ -47,6 +52,21 @@ async def delete_feedback(request: Request) -> Response:
     if record.author != principal.name:
         require_scope(principal, Scope.ADMIN)
     record = await store.run(lambda opened: opened.withdraw(feedback_id, principal.name, reason))
+    return json_response(state_of(record), 202)
+
+
+async def accept_feedback(request: Request) -> Response:
+    """Queue a quarantined item again; what waits or is applied already stays as it is.
+
+    Raises:
+        RequestRefused: it was withdrawn or rejected.
+    """
+    refuse_unknown(request.query_params, frozenset())
+    feedback_id, by = _id_of(request), principal_of(request).name
+    record = await runtime_of(request).store.run(lambda store: store.accept(feedback_id, by))
+    if record.status in _SETTLED:
+        expected = "an item that is quarantined"
+        raise refusal(409, "not-quarantined", "feedback_id", expected, f"one {record.status.value}")
     return json_response(state_of(record), 202)
 
 

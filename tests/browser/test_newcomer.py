@@ -1,7 +1,6 @@
 """After scripts/quickstart a newcomer finds the unknown cluster, labels it and sees it learned."""
 
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as Late
 
 from tests.browser.chromium import ROOT, open_tab
+from tests.e2e.quickstart_run import QuickstartRun, free_port
 
 pytestmark = [
     pytest.mark.browser, pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)
@@ -27,10 +27,8 @@ SECONDS = 120.0
 @contextmanager
 def quickstart(folder: Path) -> Iterator[str]:
     """Runs the quickstart until it serves for good; yields the address that it prints."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    line = [sys.executable, "scripts/quickstart.py", "--folder", str(folder), "--port", str(port)]
+    line = [sys.executable, "scripts/quickstart.py", "--folder", str(folder)]
+    line += ["--port", str(free_port())]
     process = subprocess.Popen(
         line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -79,8 +77,12 @@ class Newcomer:
         return time.monotonic() - self._began
 
 
-def test_a_newcomer_teaches_the_unknown_class(tmp_path: Path, browser: Browser) -> None:
-    with quickstart(tmp_path / "quickstart") as address, open_tab(browser) as tab:
+def test_a_newcomer_teaches_the_unknown_class(
+    taught_quickstart: QuickstartRun, tmp_path: Path, browser: Browser
+) -> None:
+    # What the quickstart trains is trained once a session; from there on it runs anew.
+    folder = taught_quickstart.as_trained(tmp_path / "quickstart")
+    with quickstart(folder) as address, open_tab(browser) as tab:
         page = tab.page
         newcomer = Newcomer(page)
         page.goto(address)

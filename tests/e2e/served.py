@@ -91,7 +91,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIEN
 def start(folder: Path, *, host: str | None = None, **settings: str) -> Server:
     """Start a server without waiting for it; `settings` are variables without their prefix."""
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "bentoml", "serve", "service.app:RcmVae"]
     command += ["--port", str(port), *(["--host", host] if host else [])]
     with (folder / "log").open("ab") as log:
@@ -140,7 +140,7 @@ def _environment(folder: Path, settings: dict[str, str]) -> dict[str, str]:
     return inherited | own | {f"RCMVAE_{k.upper()}": v for k, v in settings.items()}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

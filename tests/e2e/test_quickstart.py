@@ -2,22 +2,18 @@
 
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.e2e.quickstart_run import QuickstartRun, run_quickstart
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def test_the_new_class_is_found_taught_and_kept(tmp_path: Path) -> None:
-    folder = tmp_path / "quickstart"
-    first = _run(folder)
-    assert first.returncode == 0, first.stdout + first.stderr
-    before, after = _shares(first.stdout, "before"), _shares(first.stdout, "after")
+def test_the_new_class_is_found_taught_and_kept(taught_quickstart: QuickstartRun) -> None:
+    first = taught_quickstart.printed
+    before, after = _shares(first, "before"), _shares(first, "after")
 
     assert before["the 9"]["right"] == 0.0
     assert before["the 9"]["unknown_class"] >= 80.0
@@ -27,7 +23,7 @@ def test_the_new_class_is_found_taught_and_kept(tmp_path: Path) -> None:
     assert after["digits 0-8"]["right"] >= before["digits 0-8"]["right"] - 1.0
     assert after["digits 0-8"]["right"] >= 97.0
 
-    second = _run(folder)
+    second = run_quickstart(taught_quickstart.folder)
     assert second.returncode == 0, second.stdout + second.stderr
     assert "was learned in an earlier run" in second.stdout
     assert _shares(second.stdout, "now") == after
@@ -37,22 +33,10 @@ def test_a_port_in_use_is_said(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = _run(tmp_path, port=taken.getsockname()[1])
+        done = run_quickstart(tmp_path, port=taken.getsockname()[1])
     assert done.returncode == 1
     assert "port" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def _run(folder: Path, port: int | None = None) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "scripts/quickstart.py", "--once", "--folder", str(folder)]
-    line += ["--port", str(_free_port() if port is None else port)]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=500)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _shares(output: str, name: str) -> dict[str, dict[str, float]]:

@@ -92,6 +92,19 @@ def test_error_names_row_and_value(row: object, field: str, actual: str) -> None
     assert (refused.value.field, refused.value.actual) == (field, actual)
 
 
+@pytest.mark.parametrize("other", ["0.5", "", None, {}, {"a": 1}, [], [0.5]])
+def test_only_booleans_need_looking_for(other: object) -> None:
+    """What a text without booleans can hold is refused with and without that."""
+    for may_hold_booleans in (True, False):
+        with pytest.raises(InvalidInput) as refused:
+            rows_from_nested(
+                [[0, 0.5], [1, other]],
+                InputSignature(shape=(2,)),
+                may_hold_booleans=may_hold_booleans,
+            )
+        assert refused.value.field == "inputs[1]"
+
+
 def test_integer_too_large_for_a_float() -> None:
     with pytest.raises(InvalidInput, match="a larger integer"):
         rows_from_nested([[10**400]], InputSignature(shape=(1,)))

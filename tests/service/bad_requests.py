@@ -77,6 +77,7 @@ BAD_REQUESTS = (
     _predict("half flat", 422, "inputs[0]", {"inputs": [[0, 0, 0, 0, 0, [0]]]}),
     _predict("a string", 422, "inputs[0]", {"inputs": [["0", 0, 0, 0, 0, 0]]}),
     _predict("a boolean", 422, "inputs[0]", {"inputs": [[True, 0, 0, 0, 0, 0]]}),
+    _predict("another boolean", 422, "inputs[0]", {"inputs": [[0, 0, 0, 0, 0, False]]}),
     _predict("a null", 422, "inputs[0]", {"inputs": [[None, 0, 0, 0, 0, 0]]}),
     _predict("above the range", 422, "inputs[1]", {"inputs": [ROW, [1.01, 0, 0, 0, 0, 0]]}),
     _predict("below the range", 422, "inputs[0]", {"inputs": [[-0.01, 0, 0, 0, 0, 0]]}),

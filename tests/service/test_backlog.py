@@ -48,7 +48,7 @@ def test_jobs_are_tallied_by_method_and_state(tmp_path: Path) -> None:
     assert ended is not None
     assert before <= ended <= datetime.now(UTC)
     waiting = tallies[JobMethod.REFIT, JobState.REQUESTED]
-    assert waiting == JobTally(JobMethod.REFIT, JobState.REQUESTED, 1, None)
+    assert waiting == JobTally(JobMethod.REFIT, JobState.REQUESTED, 1, None, 0.0)
 
 
 def test_a_scrape_says_what_the_store_holds(client: AppClient) -> None:
@@ -69,6 +69,20 @@ def test_a_scrape_says_what_the_store_holds(client: AppClient) -> None:
     assert later["rcmvae_retrain_open_jobs", (("state", "running"),)] == 0
     assert later["rcmvae_retrain_last_end_timestamp_seconds", (("state", "failed"),)] >= start
     assert ("rcmvae_retrain_last_end_timestamp_seconds", (("state", "done"),)) not in later
+
+
+def test_a_scrape_says_how_far_the_running_job_is(client: AppClient) -> None:
+    assert ("rcmvae_retrain_progress_ratio", ()) not in samples(client)
+    jobs = JobStore.of(client.runtime.store.store())
+    jobs.request(JobMethod.REFIT, JobOrigin.REQUEST)
+    claim = jobs.claim("w", LEASE)
+    assert claim is not None
+    jobs.report(claim.token, 0.25, "refit: 31% of the epochs")
+    client.runtime.backlog._ended -= 2
+    assert samples(client)["rcmvae_retrain_progress_ratio", ()] == 0.25
+    jobs.finish(claim.token, JobResult(JobState.DONE, "said"))
+    client.runtime.backlog._ended -= 2
+    assert ("rcmvae_retrain_progress_ratio", ()) not in samples(client)
 
 
 class _Store(LazyStore):

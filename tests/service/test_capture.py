@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,15 @@ import pytest
 from sqlalchemy import event
 from starlette.concurrency import run_in_threadpool
 
+from rcmvae.decision import Decision
 from rcmvae.errors import PredictionNotFound
 from service.capture import CaptureBuffer, Seen
+from service.capture_policy import CaptureChoice, CapturePolicy
 from service.metrics import Metrics
+from service.settings import Settings
 from service.store import LazyStore
+from tests.service.app_client import running_app
+from tests.service.small_bundle import UNLABELLED, known_inputs, publish_small
 
 
 def _seen(count: int, start: int = 0) -> list[Seen]:
@@ -114,3 +119,58 @@ def test_captures_wait_while_the_store_is_away(tmp_path: Path) -> None:
     assert store.store().captured("p0").prediction_id == "p0"
     assert _dropped(buffer) == 0
     store.close()
+
+
+def test_what_is_too_old_goes_without_any_traffic(store: LazyStore, tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path, multiprocess=False)
+    buffer = CaptureBuffer(store, metrics, rows=9, keep=9, keep_days=2.0, flush_seconds=0.001)
+    now = datetime.now(UTC)
+    ages = {"p0": 3.0, "p1": 2.1, "p2": 1.9, "p3": 0.0}
+    x = np.zeros(2, dtype=np.float32)
+    buffer.add([Seen(name, x, "v1", now - timedelta(days=age)) for name, age in ages.items()])
+    asyncio.run(buffer.flush())
+    asyncio.run(buffer.forget())
+    assert sorted(asyncio.run(buffer.find(ages))) == ["p2", "p3"]
+    assert sorted(store.store().captured_many(ages)) == ["p2", "p3"]
+    assert store.store().forget_captures(now + timedelta(days=1)) == 2
+    assert store.store().forget_captures(now + timedelta(days=1)) == 0
+    store.close()
+
+
+def test_without_an_age_nothing_is_too_old(store: LazyStore, tmp_path: Path) -> None:
+    buffer = _buffer(store, tmp_path)
+    buffer.add([Seen("p", np.zeros(2, dtype=np.float32), "v1", datetime(1999, 1, 1, tzinfo=UTC))])
+    asyncio.run(buffer.flush())
+    asyncio.run(buffer.forget())
+    assert store.store().captured("p").prediction_id == "p"
+    store.close()
+
+
+def test_what_is_chosen() -> None:
+    known, unknown = Decision.KNOWN, Decision.UNKNOWN_CLASS
+    decisions = [known, unknown, Decision.OUT_OF_DISTRIBUTION, known, known]
+    total = np.array([0.1, 0.1, 0.1, 0.5, 0.1])
+    numbers = iter([0.3, 0.1])
+    choice = CaptureChoice(CapturePolicy.DOUBTFUL, 0.5, 0.2, lambda: next(numbers))
+    assert choice.chosen(decisions, total) == [False, True, True, True, True]
+    assert all(CaptureChoice(CapturePolicy.ALL, 0.5, 0.0).chosen(decisions, total))
+    none = CaptureChoice(CapturePolicy.DOUBTFUL, 0.5, 0.0).chosen(decisions, total)
+    assert none == [False, True, True, True, False]
+
+
+def test_the_policy_decides_whose_id_is_good_for_feedback(settings: Settings) -> None:
+    publish_small(settings.models_dir, "v1")
+    more: dict[str, object] = {
+        "capture_policy": CapturePolicy.DOUBTFUL,
+        "capture_uncertain": 1e9,
+        "capture_share": 0.0,
+    }
+    with running_app(settings.model_copy(update=more)) as client:
+        rows = [*known_inputs(3, seed=1).reshape(3, -1).tolist(), UNLABELLED]
+        body: dict[str, object] = {"inputs": rows}
+        answers = client.post("/predict", json=body).json()["predictions"]
+        known = {row["prediction_id"]: row["ood"]["decision"] == "known" for row in answers}
+        assert set(known.values()) == {True, False}
+        for name, is_known in known.items():
+            body = {"items": [{"prediction_id": name, "label": "a"}]}
+            assert client.post("/feedback", json=body).status_code == (404 if is_known else 202)

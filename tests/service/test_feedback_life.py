@@ -1,6 +1,7 @@
 """Listing, history and withdrawal over HTTP."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -83,9 +84,36 @@ def test_a_label_is_taken_back(client: AppClient) -> None:
     assert_problem(bad, 422, "reason")
 
 
+def test_what_was_accepted_is_remembered(client: AppClient, settings: Settings) -> None:
+    (feedback_id,) = post(client, "dots")
+    with FeedbackStore.open(settings.store_url) as store:
+        claim = store.claim(worker="w", limit=1, lease=timedelta(minutes=1))
+        assert claim is not None
+        store.quarantine(claim.token, [feedback_id], "contradicted")
+        assert store.accepted() == frozenset()
+        assert listed(client, status="quarantined") == ([feedback_id], None)
+        for _ in range(2):
+            answer = client.post(f"/feedback/{feedback_id}/accept")
+            assert answer.status_code == 202
+            assert (answer.json()["status"], answer.json()["reason"]) == ("queued", None)
+        assert store.accepted() == {feedback_id}
+    lines = client.get(f"/feedback/{feedback_id}/events").json()["events"]
+    assert [line["status"] for line in lines] == ["queued", "quarantined", "queued"]
+
+
+def test_a_label_called_accepted_is_not(client: AppClient, settings: Settings) -> None:
+    post(client, "accepted")
+    with FeedbackStore.open(settings.store_url) as store:
+        assert store.accepted() == frozenset()
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/feedback/no"), ("DELETE", "/feedback/no"), ("GET", "/feedback/no/events")],
+    [
+        ("GET", "/feedback/no"),
+        ("DELETE", "/feedback/no"),
+        ("GET", "/feedback/no/events"),
+    ],
 )
 def test_an_unknown_item(client: AppClient, method: str, path: str) -> None:
     assert_problem(client.request(method, path), 404, "feedback_id")
@@ -132,3 +160,36 @@ def test_fifty_at_once_with_one_key(settings: Settings, store_url: str) -> None:
     assert len({answer.content for answer in answers}) == 1
     with FeedbackStore.open(store_url) as store:
         assert store.counts_by_status().queued == 2
+
+
+def quarantined(url: str, *ids: str) -> None:
+    """Set waiting items aside, as a job does."""
+    with FeedbackStore.open(url) as store:
+        claim = store.claim(worker="w", limit=9, lease=timedelta(minutes=1))
+        assert claim is not None
+        store.quarantine(claim.token, ids, "its neighbours disagree")
+
+
+def test_a_quarantined_item_is_accepted_once(client: AppClient, settings: Settings) -> None:
+    first, other = post(client, "a", "b")
+    quarantined(settings.store_url, first, other)
+    assert client.get(f"/feedback/{first}").json()["reason"] == "its neighbours disagree"
+    for _ in range(2):
+        answer = client.post(f"/feedback/{first}/accept")
+        assert answer.status_code == 202
+        assert (answer.json()["status"], answer.json()["reason"]) == ("queued", None)
+    lines = client.get(f"/feedback/{first}/events").json()["events"]
+    assert [line["status"] for line in lines] == ["queued", "quarantined", "queued"]
+    assert (lines[-1]["actor"], lines[-1]["detail"]) == ("anonymous", "accepted")
+    assert client.get(f"/feedback/{other}").json()["status"] == "quarantined"
+
+
+def test_what_cannot_be_accepted(client: AppClient) -> None:
+    (feedback_id,) = post(client, "a")
+    client.request("DELETE", f"/feedback/{feedback_id}")
+    refused = client.post(f"/feedback/{feedback_id}/accept")
+    assert_problem(refused, 409, "feedback_id")
+    assert refused.json()["type"].endswith("not-quarantined")
+    assert client.get(f"/feedback/{feedback_id}").json()["status"] == "withdrawn"
+    assert_problem(client.post("/feedback/no/accept"), 404, "feedback_id")
+    assert_problem(client.post(f"/feedback/{feedback_id}/accept?why=so"), 422)

@@ -1,4 +1,4 @@
-"""The tiny run, made once."""
+"""What the tiny run left, and a store; the session makes the run once, in tests/conftest.py."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,18 +8,13 @@ import torch
 
 from rcmvae.bundle import Bundle
 from rcmvae.feedback import FeedbackStore
-from tests.training.tiny import TinyRun, make_tiny_run
+from tests.training.tiny import TinyRun
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """More threads than free cores make everything here several times slower."""
     torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
-    return make_tiny_run(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ from tests.training.tiny import LENIENT, NEW_LABEL, corrections, unseen, wrong
 from training.gate import GateConfig
 from training.guard import GuardConfig, contradiction
 from training.relabel import Correction
-from training.retrain import RetrainResult, retrain
+from training.retrain import retrain
+from training.retrain_job import RetrainResult
 from training.share_cap import ShareCap
 
 FLOOD = 10_000

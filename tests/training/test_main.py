@@ -157,7 +157,7 @@ def test_a_retrain_that_fails_is_said(
     def full_disk(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("training.retrain.stage_bundle", full_disk)
+    monkeypatch.setattr("training.promotion.stage_bundle", full_disk)
     post(store, corrections(3, 1))
     line = fails(capsys, "retrain", "--models", str(models), "--store", store_url)
     assert line.startswith("training: JobFailed: OSError: no space left on device")
@@ -167,7 +167,7 @@ def test_a_retrain_that_fails_is_said(
 def test_retrain_rejects_what_the_gate_refused(
     models: Path, store_url: str, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.retrain.MOST_REFUSALS", 0)
+    monkeypatch.setattr("training.settling.MOST_REFUSALS", 0)
     ids = post(store, everything_wrong())
     said = json.loads(run_main("retrain", "--models", str(models), "--store", store_url))
     assert said["counts"]["rejected"] == len(ids)

@@ -109,9 +109,9 @@ def test_a_picture_lies_where_the_one_before_it_lay() -> None:
     np.testing.assert_allclose(directions, before.plane / np.linalg.norm(before.plane), atol=0.02)
 
 
-def test_a_picture_of_other_channels_has_no_say() -> None:
+def test_a_picture_of_more_channels_has_no_say() -> None:
     encoded, centres = clouds(8)
-    before = Placement(np.zeros((5, 2)), np.zeros((2, 2)))
+    before = Placement(np.zeros((9, 2)), np.zeros((2, 2)))
     expected = draw_picture(encoded, centres, origin_of(encoded))
     actual = draw_picture(encoded, centres, origin_of(encoded), before)
     np.testing.assert_array_equal(actual.anchor, expected.anchor)

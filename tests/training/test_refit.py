@@ -23,7 +23,8 @@ from tests.training.tiny import (
 )
 from training.config import from_json
 from training.refit import WARM_SHARE, prepare, with_corrections
-from training.retrain import RetrainResult, retrain
+from training.retrain import retrain
+from training.retrain_job import RetrainResult
 
 
 def test_corrections_join_the_labelled_and_the_unlabelled_inputs() -> None:

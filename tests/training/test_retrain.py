@@ -34,8 +34,10 @@ from tests.training.tiny import (
     wrong,
 )
 from training.gate import GateConfig
+from training.promotion import ATTEMPTS
 from training.relabel import Correction, relabel
-from training.retrain import ATTEMPTS, RetrainResult, retrain
+from training.retrain import retrain
+from training.retrain_job import RetrainResult
 
 
 def run(models: Path, store: FeedbackStore) -> RetrainResult:
@@ -124,7 +126,7 @@ def test_killed_before_promotion_the_feedback_comes_back(
     before = read_pointer(models)
     ids = post(store, corrections(9, 5))
     with monkeypatch.context() as patch:
-        patch.setattr("training.retrain.move_pointer", killed)
+        patch.setattr("training.promotion.move_pointer", killed)
         patch.setattr(FeedbackStore, "release", lambda *_: None)
         patch.setattr("training.reporter.LEASE", timedelta(seconds=1e-3))
         with pytest.raises(SystemExit):
@@ -175,7 +177,7 @@ STRICT = GateConfig(accuracy_drop=0.0, total_drop=0.0, class_drop=0.0, class_tot
 def test_what_the_gate_refuses_is_rejected_with_the_reason(
     models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.retrain.MOST_REFUSALS", 3)
+    monkeypatch.setattr("training.settling.MOST_REFUSALS", 3)
     before = load_current(models).manifest.metrics["golden_accuracy"]
     ids = post(store, everything_wrong())
     result = retrain(models, store, "relabel", STRICT)
@@ -194,7 +196,7 @@ def test_what_the_gate_refuses_is_rejected_with_the_reason(
 def test_nobodys_labels_are_lost_for_anothers(
     models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.retrain.MOST_REFUSALS", 2)
+    monkeypatch.setattr("training.settling.MOST_REFUSALS", 2)
     right = post(store, corrections(3, 5))
     wrongs = post(store, wrong(0, "1"))
     result = retrain(models, store, "relabel", STRICT)
@@ -226,7 +228,7 @@ def test_one_batch_of_every_kind(
         die_after_promotion(patch)
         with pytest.raises(SystemExit):
             retrain(models, store, "relabel", LENIENT)
-    monkeypatch.setattr("training.retrain.MOST_REFUSALS", 0)
+    monkeypatch.setattr("training.settling.MOST_REFUSALS", 0)
     (odd,) = (record.feedback_id for record in store.add(misfits()[:1]))
     refused = post(store, everything_wrong())
     before = read_pointer(models)
@@ -277,7 +279,7 @@ def test_a_label_without_a_channel_does_not_hold_up_the_others(
 def test_a_refused_batch_leaves_the_label_without_a_channel_queued(
     models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.retrain.MOST_REFUSALS", 0)
+    monkeypatch.setattr("training.settling.MOST_REFUSALS", 0)
     claim_everything(models)
     new, bad = post(store, corrections(9, 1)), post(store, everything_wrong())
     retrain(models, store, "relabel", STRICT)
@@ -328,7 +330,7 @@ def rival(times: int) -> Move:
 def test_a_lost_race_is_run_again_on_the_new_parent(
     models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.retrain.move_pointer", rival(ATTEMPTS - 1))
+    monkeypatch.setattr("training.promotion.move_pointer", rival(ATTEMPTS - 1))
     ids = post(store, corrections(9, 4))
     result = run(models, store)
     current = load_current(models)
@@ -341,7 +343,7 @@ def test_a_lost_race_is_run_again_on_the_new_parent(
 def test_races_lost_too_often_queue_the_feedback_again(
     models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.retrain.move_pointer", rival(ATTEMPTS))
+    monkeypatch.setattr("training.promotion.move_pointer", rival(ATTEMPTS))
     ids = post(store, corrections(9, 4))
     with pytest.raises(BundleConflict):
         retrain(models, store, "relabel", LENIENT)
@@ -362,7 +364,7 @@ def test_a_claim_that_another_took_over_is_said_and_left_to_it(
         return relabel(parent, items, gone)
 
     monkeypatch.setattr("training.reporter.LEASE", timedelta(microseconds=1))
-    monkeypatch.setattr("training.retrain.relabel", slow)
+    monkeypatch.setattr("training.promotion.relabel", slow)
     with pytest.raises(ClaimLost, match="nothing is claimed under this token"):
         retrain(models, store, "relabel", LENIENT)
     assert statuses(store, ids) == [FeedbackStatus.CLAIMED] * 4

@@ -73,6 +73,21 @@ def test_a_request_is_worked_on_though_nothing_waits(models: Path, store: Feedba
     assert job.message == "no feedback waits"
 
 
+def test_a_request_that_comes_after_the_watcher_says_what_was_learned(
+    models: Path, store: FeedbackStore
+) -> None:
+    watching = watcher(models, store)
+    post(store, corrections(3, 5))
+    learned = watching.step()
+    assert learned is not None
+    assert learned.version == read_pointer(models)
+    JobStore.of(store).request(JobMethod.AUTO, JobOrigin.REQUEST, "anna")
+    job = watching.step()
+    assert job is not None
+    assert (job.state, job.version) == (JobState.DONE, None)
+    assert job.message == f"already learned: version {learned.version}"
+
+
 def test_labels_without_a_channel_are_left_until_a_refit_is_due(
     models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +126,7 @@ def test_an_error_that_nobody_foresaw_fails_the_job_and_not_the_watcher(
     post(store, corrections(3, 1))
     watching = watcher(models, store)
     with monkeypatch.context() as patch:
-        patch.setattr("training.retrain.relabel", lambda *_: 1 / 0)
+        patch.setattr("training.promotion.relabel", lambda *_: 1 / 0)
         job = watching.step()
     assert job is not None
     assert (job.state, job.message) == (JobState.FAILED, "ZeroDivisionError: division by zero")
@@ -128,7 +143,7 @@ def test_an_interrupt_gives_the_job_back(
         raise SystemExit(143)
 
     with monkeypatch.context() as patch:
-        patch.setattr("training.retrain.relabel", interrupted)
+        patch.setattr("training.promotion.relabel", interrupted)
         with pytest.raises(SystemExit):
             watcher(models, store).step()
     (job,) = JobStore.of(store).open_jobs()

@@ -21,8 +21,8 @@ from training.watch import WatchConfig, Watcher
 
 STEPS: dict[str, Callable[[], Any]] = {
     "with the feedback claimed": lambda: patch("training.retrain.load_current", die),
-    "with the bundle staged": lambda: patch("training.retrain.move_pointer", die),
-    "with the pointer moved": lambda: patch("training.retrain.move_pointer", move_and_die),
+    "with the bundle staged": lambda: patch("training.promotion.move_pointer", die),
+    "with the pointer moved": lambda: patch("training.promotion.move_pointer", move_and_die),
     "with the feedback applied": lambda: patch.object(FeedbackStore, "release", die),
     "before it can say so": lambda: patch.object(JobStore, "finish", die),
 }

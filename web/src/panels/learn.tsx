@@ -1,9 +1,9 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { type ChangedAnswer, changed } from "../data/change";
+import { baseline, type ChangedAnswer, changed } from "../data/change";
 import { STRANGE, UNNAMED } from "../data/points";
 import { ago, percent, short, versionName } from "../parts/format";
-import { change } from "../state/map";
+import { served } from "../state/map";
 import {
   askRetrain, askVersions, canLearn, type Job, learn, learning, promote, retrain, rollBack, type Version, versions,
 } from "../state/learning";
@@ -48,17 +48,21 @@ export function Progress() {
   );
 }
 
-/** The same points as two versions answer them. */
+/** What the versions that this page has seen answer; the served one against the first, or another. */
 function Changed() {
-  if (!change.value) return null;
-  const { before, after } = change.value;
-  const metric = (version: string): number | undefined =>
-    versions.value?.versions.find((one) => one.bundle_version === version)?.metrics.golden_accuracy;
+  const chosen = useSignal<string | null>(null);
+  const after = served.value.at(-1);
+  const first = baseline(served.value);
+  if (!after || !first) return <SinceParent />;
+  const others = served.value.filter((one) => one.version !== after.version);
+  const before = others.findLast((one) => one.version === chosen.value) ?? first;
   const rows = changed(before, after);
   const total = (when: "before" | "after"): number => rows.reduce((sum, row) => sum + row[when], 0);
   return (
     <section aria-label="What learning changed">
       <h2>What learning changed</h2>
+      <Choice name="since" value={before.version} options={[...new Set(others.map((one) => one.version))]}
+        onChoose={(one) => { chosen.value = one; }} />
       <table class="compared">
         <thead><tr><th scope="col">inputs answered</th><th scope="col">before</th><th scope="col">after</th><th scope="col">change</th></tr></thead>
         <tbody>
@@ -70,11 +74,42 @@ function Changed() {
           <tr class="sum"><th scope="row">not known</th>
             {(["before", "after"] as const).map((when) => <td key={when}>{percent(unknown(rows, when) / total(when))}</td>)}
             <td /></tr>
-          <tr><th scope="row">right on the golden set</th><td>{percent(metric(before.version))}</td><td>{percent(metric(after.version))}</td><td /></tr>
+          <GoldenRow before={versionOf(before.version)} after={versionOf(after.version)} />
         </tbody>
       </table>
     </section>
   );
+}
+
+/** What is known of the parent where the page was opened after the learning: not its answers to these inputs. */
+function SinceParent() {
+  const current = versionOf(versions.value?.current ?? null);
+  const parent = versionOf(current?.parent_version ?? null);
+  if (!current || !parent) return null;
+  return (
+    <section aria-label="What learning changed">
+      <h2>What learning changed</h2>
+      <p class="hint">Since {versionName(parent.bundle_version)}, before this page was opened</p>
+      <table class="compared">
+        <thead><tr><th scope="col">figure</th><th scope="col">before</th><th scope="col">after</th><th scope="col">change</th></tr></thead>
+        <tbody>
+          <tr><th scope="row">labels</th><td>{parent.labels.length}</td><td>{current.labels.length}</td><td>{signed(current.labels.length - parent.labels.length)}</td></tr>
+          <GoldenRow before={parent} after={current} />
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function GoldenRow({ before, after }: { before: Version | undefined; after: Version | undefined }) {
+  return (
+    <tr><th scope="row">right on the golden set</th>
+      <td>{percent(before?.metrics.golden_accuracy)}</td><td>{percent(after?.metrics.golden_accuracy)}</td><td /></tr>
+  );
+}
+
+function versionOf(name: string | null): Version | undefined {
+  return versions.value?.versions.find((one) => one.bundle_version === name);
 }
 
 function unknown(rows: ChangedAnswer[], when: "before" | "after"): number {
@@ -86,16 +121,16 @@ function signed(value: number): string {
 }
 
 function Evidence() {
-  const served = labels.value;
-  if (!served) return null;
-  const most = Math.max(1, ...served.labels.map((one) => one.evidence));
+  const known = labels.value;
+  if (!known) return null;
+  const most = Math.max(1, ...known.labels.map((one) => one.evidence));
   return (
     <section aria-label="Labels">
       <h2>What the labels rest on</h2>
       <table class="bars">
         <thead><tr><th scope="col">label</th><th scope="col">labelled examples</th><th scope="col">channels</th></tr></thead>
         <tbody>
-          {served.labels.map((one) => (
+          {known.labels.map((one) => (
             <tr key={one.label}>
               <th scope="row">{one.label}</th>
               <td><span class="bar" style={{ width: `${(100 * one.evidence) / most}%` }} /><span>{short(one.evidence)}</span></td>
@@ -140,8 +175,8 @@ function Versions() {
         <div class="compare">
           <h3>Compare</h3>
           <div class="row">
-            <Choice name="before" value={left} options={known.versions} onChoose={(one) => { compared.value = [one, compared.value[1]]; }} />
-            <Choice name="after" value={right} options={known.versions} onChoose={(one) => { compared.value = [compared.value[0], one]; }} />
+            <Choice name="before" value={left} options={known.versions.map((one) => one.bundle_version)} onChoose={(one) => { compared.value = [one, compared.value[1]]; }} />
+            <Choice name="after" value={right} options={known.versions.map((one) => one.bundle_version)} onChoose={(one) => { compared.value = [compared.value[0], one]; }} />
           </div>
           <Compared left={known.versions.find((one) => one.bundle_version === left)} right={known.versions.find((one) => one.bundle_version === right)} />
         </div>
@@ -151,13 +186,13 @@ function Versions() {
 }
 
 function Choice({ name, value, options, onChoose }: {
-  name: string; value: string | null; options: Version[]; onChoose: (version: string) => void;
+  name: string; value: string | null; options: string[]; onChoose: (version: string) => void;
 }) {
   return (
     <label>{name}{" "}
       <select value={value ?? ""} onChange={(event) => onChoose(event.currentTarget.value)}>
         {value === null && <option value="">choose</option>}
-        {options.map((one) => <option key={one.bundle_version} value={one.bundle_version}>{versionName(one.bundle_version)}</option>)}
+        {options.map((one) => <option key={one} value={one}>{versionName(one)}</option>)}
       </select>
     </label>
   );

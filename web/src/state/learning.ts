@@ -39,6 +39,8 @@ export interface Version {
 export const retrain = signal<Retrain | null>(null);
 export const versions = signal<{ current: string; versions: Version[] } | null>(null);
 export const learning = computed(() => (retrain.value?.state ?? "idle") !== "idle");
+/** The job that this page asked for and whose end it has not told yet. */
+let askedJob: string | null = null;
 /** Where the service has no such route, or the key no such scope. */
 export const canLearn = signal(true);
 
@@ -61,10 +63,18 @@ export async function askVersions(): Promise<void> {
 
 export function learn(method: "auto" | "relabel" | "refit"): Promise<void> {
   return attempt(async () => {
-    await postJson("retrain", { method });
+    askedJob = (await postJson<{ job_id: string }>("retrain", { method })).job_id;
     notify("Learning has begun.");
     await askRetrain();
   });
+}
+
+/** Says why the job that was asked for made no version, once it has ended. */
+export function tellEnd(): void {
+  const job = retrain.value?.history.find((one) => one.job_id === askedJob);
+  if (!job || job.finished === null) return;
+  askedJob = null;
+  if (job.version === null && job.message) notify(job.message, job.state === "failed" ? "bad" : undefined);
 }
 
 export function rollBack(version: string | null): Promise<void> {

@@ -1,7 +1,7 @@
 import { batch, computed, signal } from "@preact/signals";
 import { request } from "../api/request";
 import { explain } from "../api/problem";
-import { type Summary, summaryOf } from "../data/change";
+import { type Summary, summaryOf, withServed } from "../data/change";
 import { type Filter, NO_FILTER, passing } from "../data/filter";
 import { unnamedGroups } from "../data/groups";
 import { startsOf } from "../data/morph";
@@ -16,8 +16,8 @@ import { colourBy, hovered, theme } from "./view";
 export const points = signal<Points | null>(null);
 /** Where the points move from when another version came. */
 export const morphFrom = signal<Float32Array<ArrayBuffer> | null>(null);
-/** What the version before said of the points, and what this one says. */
-export const change = signal<{ before: Summary; after: Summary } | null>(null);
+/** What the versions that this page has seen said of the points, the served one last. */
+export const served = signal<Summary[]>([]);
 export const mapTrouble = signal<string | null>(null);
 export const filter = signal<Filter>(NO_FILTER);
 export const selection = signal<Selection>(noSelection(0));
@@ -82,10 +82,8 @@ function take(fresh: Points): void {
       : null;
     selection.value = old ? carried(selection.value, old.ids, fresh.ids) : noSelection(fresh.count);
     // Codes may mean something else in another version.
-    if (old && old.version !== fresh.version) {
-      filter.value = NO_FILTER;
-      change.value = { before: summaryOf(old), after: summaryOf(fresh) };
-    }
+    if (old && old.version !== fresh.version) filter.value = NO_FILTER;
+    served.value = withServed(served.value, summaryOf(fresh));
     points.value = fresh;
   });
 }

@@ -1,7 +1,7 @@
 import { versionName } from "../parts/format";
 import { askChannels } from "./channels";
 import { history, refreshHistory } from "./labelling";
-import { askRetrain, askVersions, learning } from "./learning";
+import { askRetrain, askVersions, learning, tellEnd } from "./learning";
 import { followEvents } from "./live";
 import { loadMap } from "./map";
 import { attempt, notify } from "./notices";
@@ -60,5 +60,6 @@ async function look(): Promise<void> {
     await Promise.all([loadMap(), attempt(askChannels), askRetrain(), attempt(askVersions)]);
     if (asked.value) void fill();
   }
+  tellEnd();
   if (history.value.length && (changed || (wasLearning && !learning.value))) await attempt(refreshHistory);
 }
