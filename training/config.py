@@ -37,8 +37,6 @@ class DataConfig:
         labels: labelled examples in all, spread evenly over the labelled classes; at least one
             for each, or 0 for none at all: the map then waits for corrections.
         unlabelled_classes: classes that occur in the unlabelled data but get no label.
-        new_classes: whether the unlabelled inputs may hold classes that nobody has named: the
-            recipe then keeps them apart, as it does where ``unlabelled_classes`` names some.
         held_out: inputs kept from training for calibration and the golden set; ``auto``: 300,
             or a thirtieth of many more, at most a fifth of all.
         density_share: share of the held-out inputs on which the fused density is fitted; the
@@ -52,7 +50,6 @@ class DataConfig:
     source: str = "digits"
     labels: CountOrZero = 100
     unlabelled_classes: tuple[str, ...] = ()
-    new_classes: bool = False
     held_out: AutoCount = AUTO
     density_share: OpenShare = 0.2
     test: AutoCountOrZero = AUTO
@@ -78,8 +75,7 @@ class ModelConfig:
             ``bernoulli`` for images, ``gaussian`` for vectors.
         sigma: of the gaussian: one for an ``image``, or one for a ``pixel`` (a feature of a
             vector); ``auto``: ``image`` for images, ``pixel`` for vectors.
-        channels_per_class: K is this times the number of classes, unless ``num_channels`` is set;
-            ``auto``: 3, and 5 for images among which there may be new classes.
+        channels_per_class: K is this times the number of classes, unless ``num_channels`` is set.
         num_channels: K, or 0 to take it from the classes.
         latent_dim: d, dimension of each channel's latent.
         filters: convolution filters of the first block; later blocks have twice as many.
@@ -99,7 +95,7 @@ class ModelConfig:
     channel_prior: Literal["uniform", "learnable"] = "uniform"
     likelihood: Literal["auto", "bernoulli", "gaussian"] = "auto"
     sigma: Literal["auto", "image", "pixel"] = "auto"
-    channels_per_class: AutoCount = AUTO
+    channels_per_class: Count = 3
     num_channels: CountOrZero = 0
     latent_dim: Count = 8
     filters: AutoCount = AUTO
@@ -226,7 +222,7 @@ class ObjectiveConfig:
     label_agreement_ramp: AutoRamp = AUTO_RAMP
     evidence_half: AutoPositive = AUTO
     pseudo_label: AutoWeight = AUTO
-    pseudo_label_ramp: AutoRamp = AUTO_RAMP
+    pseudo_label_ramp: tuple[Share, Share] = (0.1, 0.3)
     pseudo_label_threshold: AutoShare = AUTO
     graph_label: AutoWeight = AUTO
     graph_label_fade: AutoRamp = AUTO_RAMP

@@ -49,10 +49,17 @@ def part_labels(state: FitState, dataset: Dataset) -> None:
         )
         for network in dict.fromkeys((state.network, state.served)):
             _part(network, dataset.labelled, (owner, label), (shared, free))
-        state.counts[free] = 0.0
-        state.counts[free, label] = state.counts[shared, label]
-        state.counts[shared, label] = 0.0
+        _part_counts(state.counts, label, shared, free)
         state.usage[[shared, free]] = 0.5 * state.usage[shared]
+
+
+def _part_counts(counts: Tensor, label: int, shared: int, free: int) -> None:
+    """The label's counts go to the free channel, all others of both to the shared one."""
+    both = counts[shared] + counts[free]
+    counts[free] = 0.0
+    counts[free, label] = both[label]
+    both[label] = 0.0
+    counts[shared] = both
 
 
 def _free_channel(state: FitState) -> int | None:

@@ -32,9 +32,7 @@ from training.setting import is_auto
 _Tree = TypeVar("_Tree")
 
 SMALL_IMAGES = RunConfig(
-    model=ModelConfig(
-        encoder="conv", likelihood="bernoulli", sigma="image", channels_per_class=3, filters=16
-    ),
+    model=ModelConfig(encoder="conv", likelihood="bernoulli", sigma="image", filters=16),
     objective=ObjectiveConfig(
         top_channels=3,
         decoded=0.25,
@@ -47,7 +45,6 @@ SMALL_IMAGES = RunConfig(
         label_agreement_ramp=(0.3, 0.6),
         evidence_half=0.1,
         pseudo_label=0.0,
-        pseudo_label_ramp=(0.1, 0.3),
         pseudo_label_threshold=0.95,
         graph_label=0.0,
         graph_label_fade=(0.5, 1.0),
@@ -78,21 +75,6 @@ IMAGES = replace(
 )
 """Chosen on held-out and unlabelled inputs of MNIST: docs/decisions/0005-mnist-trials.md."""
 
-IMAGES_WITH_NEW_CLASSES = replace(
-    IMAGES,
-    model=replace(IMAGES.model, channels_per_class=5),
-    objective=replace(
-        IMAGES.objective,
-        supervised_ramp=(0.1, 0.4),
-        # Never: a channel that is used no longer is one that two classes have come to share.
-        usage_fade=(1.0, 1.0),
-        label_agreement=0.0,
-        pseudo_label_ramp=(0.5, 0.7),
-    ),
-)
-"""Labels name what agreement on channels has told apart, and do not draw inputs to their channels
-before. Chosen on held-out and unlabelled inputs of MNIST: docs/decisions/0019-open-set.md."""
-
 MANY_LABELS = 30
 """Labelled examples a class from which on labels say more than agreement does."""
 
@@ -111,7 +93,7 @@ docs/decisions/0005-mnist-trials.md."""
 
 VECTORS = replace(
     SMALL_IMAGES,
-    model=replace(SMALL_IMAGES.model, encoder="mlp", likelihood="gaussian", sigma="pixel"),
+    model=ModelConfig(encoder="mlp", likelihood="gaussian", sigma="pixel", filters=16),
     objective=replace(
         SMALL_IMAGES.objective,
         top_channels=5,
@@ -162,11 +144,7 @@ def settled(config: RunConfig, dataset: Dataset) -> RunConfig:
         data=replace(config.data, held_out=_held_out(dataset), test=len(dataset.split.test)),
         calibration=CalibrationConfig(alpha=usual_alpha(dataset)),
     )
-    recipe = recipe_of(
-        dataset.shape,
-        len(dataset.labelled) / len(dataset.labels),
-        new_classes=config.data.new_classes or bool(config.data.unlabelled_classes),
-    )
+    recipe = recipe_of(dataset.shape, len(dataset.labelled) / len(dataset.labels))
     chosen = filled(filled(config, recipe), counted)
     steps = replace(chosen, fit=FitConfig(epochs=epochs_for(dataset, chosen.fit.batch)))
     model = replace(
@@ -176,23 +154,13 @@ def settled(config: RunConfig, dataset: Dataset) -> RunConfig:
     return from_json(to_json(replace(filled(chosen, steps), model=model)))
 
 
-def recipe_of(
-    shape: tuple[int, ...], labels_per_class: float, *, new_classes: bool = False
-) -> RunConfig:
-    """The recipe for inputs of one shape, with so many labelled examples a class.
-
-    Args:
-        shape: of one input.
-        labels_per_class: mean over the classes with labels.
-        new_classes: whether others may be among the unlabelled inputs.
-    """
+def recipe_of(shape: tuple[int, ...], labels_per_class: float) -> RunConfig:
+    """The recipe for inputs of one shape, with so many labelled examples a class."""
     if len(shape) != 3:
         return VECTORS
     if min(shape[1:]) < SMALL_SIDE:
         return SMALL_IMAGES
-    if labels_per_class >= MANY_LABELS:
-        return IMAGES_WITH_MANY_LABELS
-    return IMAGES_WITH_NEW_CLASSES if new_classes else IMAGES
+    return IMAGES_WITH_MANY_LABELS if labels_per_class >= MANY_LABELS else IMAGES
 
 
 def filled(config: _Tree, source: _Tree) -> _Tree:

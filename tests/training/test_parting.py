@@ -48,8 +48,10 @@ def test_the_least_used_channel_tells_the_labels_apart() -> None:
     assert merged_labels(state.counts) == [1]
     free, shared = len(state.usage) - 1, 0
     kept = logits(state, 0)[:free], logits(state, 1)[:free]
+    mass = state.counts.sum(dim=0)
     part_labels(state, tiny_dataset())
     assert merged_labels(state.counts) == []
+    torch.testing.assert_close(state.counts.sum(dim=0), mass)
     assert int(state.counts[:, 1].argmax()) == free
     torch.testing.assert_close(state.usage[free], state.usage[shared])
     for label, sign, before in ((0, -1.0, kept[0]), (1, 1.0, kept[1])):

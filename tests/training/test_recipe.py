@@ -86,18 +86,6 @@ def test_many_labels_are_trusted_more_than_agreement() -> None:
     assert recipe_of((13,), 100.0) is VECTORS
 
 
-@pytest.mark.parametrize("override", ["data.new_classes=true", 'data.unlabelled_classes=["x"]'])
-def test_labels_wait_where_there_may_be_new_classes(override: str) -> None:
-    large, small = dataset_of((1, 28, 28)), dataset_of((1, 8, 8))
-    given = load_config(None, [override])
-    config, usual = settled(given, large), settled(RunConfig(), large)
-    assert config.model.num_channels == 15 > usual.model.num_channels == 9
-    assert config.objective.usage_fade == (1.0, 1.0)
-    assert config.objective.label_agreement == 0.0 < usual.objective.label_agreement
-    assert config.objective.supervised_ramp > usual.objective.supervised_ramp
-    assert settled(given, small).objective == settled(RunConfig(), small).objective
-
-
 def test_vectors_get_no_augmentation_and_the_parts_that_suit_them() -> None:
     config = settled(RunConfig(), dataset_of((13,)))
     assert config.augment == replace(config.augment, rotation=0, scale=0, shear=0, shift=0)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -358,10 +359,12 @@ def test_a_claim_that_another_took_over_is_said_and_left_to_it(
     before = read_pointer(models)
     ids = post(store, corrections(9, 4))
 
-    def slow(parent: Bundle, items: Sequence[Correction], gone: Sequence[str]) -> BundleDraft:
+    def slow(
+        parent: Bundle, items: Sequence[Correction], gone: Sequence[str], *more: Any
+    ) -> BundleDraft:
         taken = store.claim(worker="another", limit=99, lease=timedelta(minutes=1))
         assert taken is not None
-        return relabel(parent, items, gone)
+        return relabel(parent, items, gone, *more)
 
     monkeypatch.setattr("training.reporter.LEASE", timedelta(microseconds=1))
     monkeypatch.setattr("training.promotion.relabel", slow)
