@@ -97,7 +97,7 @@ def die_after_promotion(patch: pytest.MonkeyPatch) -> None:
     """The process is killed before it can say what it did; its lease is over at once."""
     patch.setattr(FeedbackStore, "mark_applied", killed)
     patch.setattr(FeedbackStore, "release", lambda *_: None)
-    patch.setattr("training.reporter.LEASE", timedelta(seconds=1e-3))
+    patch.setattr("training.reporter.LEASE", timedelta(microseconds=1))
 
 
 def test_killed_between_promotion_and_mark_nothing_is_applied_twice(
