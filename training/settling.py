@@ -27,8 +27,9 @@ def subtract(job: Job, leaving: Sequence[str], tally: Tally) -> None:
         tally.refused += 1
         if len(leaving) == 1 or tally.refused > MOST_REFUSALS:
             tally.gates.append(refused.report)
-            job.keep(leaving, f"not taken back: gate: {refused.report.reason}")
-            logger.warning("the gate keeps %d corrections that were taken back", len(leaving))
+            # What the bundle does not hold cannot stay in it: the next round says that it is out.
+            job.keep(sorted(held), f"not taken back: gate: {refused.report.reason}")
+            logger.warning("the gate keeps %d corrections that were taken back", len(held))
             return
         for part in (leaving[: len(leaving) // 2], leaving[len(leaving) // 2 :]):
             subtract(job, part, tally)

@@ -1,7 +1,9 @@
 """Lending corrections to workers: one statement takes them, a token fences the results.
 
 A worker may be stopped at any point. Its lease then runs out, another worker claims the same
-corrections under a new token, and whatever the first one still sends is refused.
+corrections under a new token, and whatever the first one still sends is refused. What it did not
+report is marked `unreported`: a bundle may hold it or not, until another worker reports.
+docs/decisions/0002-feedback-store.md states the rule.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -9,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select, update
 
 from rcmvae.errors import ClaimLost
 from rcmvae.feedback.conflict import prevailing
@@ -27,8 +29,8 @@ _IS_CLAIMED = feedback.c.status == FeedbackStatus.CLAIMED.value
 _IS_LEAVING = feedback.c.status.in_(sorted(status.value for status in LEAVING))
 _LENT = (FeedbackStatus.CLAIMED, FeedbackStatus.WITHDRAWING)
 """What something that was claimed may be while its claim holds."""
-_OUT = (FeedbackStatus.WITHDRAWN, FeedbackStatus.SUPERSEDED, FeedbackStatus.QUEUED)
-"""What something that was subtracted may have become since."""
+_SET_ASIDE = (FeedbackStatus.QUARANTINED, FeedbackStatus.REJECTED)
+"""What is to be in no bundle, and leaves where a bundle perhaps holds it."""
 _FACTS = (
     feedback.c.feedback_id,
     feedback.c.status,
@@ -56,6 +58,7 @@ def take(
     limit more than once and take more. SQLite ignores the row locks; its write lock does as much.
     """
     lock_lives(connection)
+    _end_leases(connection, feedback.c.lease_expires <= now, now)
     token = uuid4().hex
     due = (
         select(feedback.c.seq)
@@ -87,7 +90,7 @@ def _replace(
 ) -> list[str]:
     """Settle the inputs of what was just claimed; ids of what a bundle holds in their stead.
 
-    A claimed correction that does not prevail was lent before: a bundle may hold it.
+    A claimed correction that does not prevail is from before inputs were settled.
     """
     settle(connection, digests, worker, now)
     own = select(feedback.c.feedback_id).where(feedback.c.claim_token == token, _IS_CLAIMED)
@@ -126,12 +129,21 @@ def count_waiting(connection: Connection, now: datetime) -> Waiting:
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    return or_(_IS_QUEUED, and_(_IS_CLAIMED, feedback.c.lease_expires <= now))
+    """Queued, and nothing of the same input is lent: two jobs would undo each other's work."""
+    other = feedback.alias("other")
+    is_lent = and_(other.c.input_sha256 == feedback.c.input_sha256, other.c.lease_expires > now)
+    return and_(or_(_IS_QUEUED, _IS_CLAIMED), _is_free(now), ~exists().where(is_lent))
 
 
 def _may_leave(now: datetime) -> ColumnElement[bool]:
-    is_free = or_(feedback.c.lease_expires.is_(None), feedback.c.lease_expires <= now)
-    return and_(_IS_LEAVING, is_free)
+    set_aside_unreported = and_(
+        feedback.c.unreported, feedback.c.status.in_([status.value for status in _SET_ASIDE])
+    )
+    return and_(or_(_IS_LEAVING, set_aside_unreported), _is_free(now))
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(feedback.c.lease_expires.is_(None), feedback.c.lease_expires <= now)
 
 
 def apply(
@@ -151,16 +163,14 @@ def apply(
     """
     lock_lives(connection)
     rows = _held(connection, token, [*feedback_ids, *subtracted])
-    final = {"lease_expires": None, "applied_version": version}
+    gone_for_good = {"lease_expires": None, "unreported": False}
+    final = gone_for_good | {"applied_version": version}
     added = [rows[name] for name in feedback_ids if not _is_applied(rows[name], version)]
-    gone = [rows[name] for name in subtracted if status_of(rows[name].status) not in _OUT]
+    gone = [rows[name] for name in subtracted if rows[name].lease_expires is not None]
     _require_open(row for row in added if status_of(row.status) not in _LENT)
     # What was taken back meanwhile is in the bundle all the same, and leaves with the next one.
     steps = [Step(row.feedback_id, _added(row), version, final) for row in added]
-    steps += [
-        Step(row.feedback_id, _gone(row), f"not in {version}", {"lease_expires": None})
-        for row in gone
-    ]
+    steps += [Step(row.feedback_id, _gone(row), f"not in {version}", gone_for_good) for row in gone]
     _finish(connection, steps, [*added, *gone], now)
 
 
@@ -174,9 +184,12 @@ def _added(row: Row[Any]) -> FeedbackStatus:
 
 
 def _gone(row: Row[Any]) -> FeedbackStatus:
-    if status_of(row.status) is FeedbackStatus.WITHDRAWING:
+    status = status_of(row.status)
+    if status is FeedbackStatus.WITHDRAWING:
         return FeedbackStatus.WITHDRAWN
-    return FeedbackStatus.SUPERSEDED
+    # What prevails again meanwhile is queued already.
+    stays = status in (*_SET_ASIDE, FeedbackStatus.QUEUED)
+    return status if stays else FeedbackStatus.SUPERSEDED
 
 
 def set_aside(
@@ -213,8 +226,8 @@ def keep(
     """
     lock_lives(connection)
     rows = _held(connection, token, feedback_ids).values()
-    final = {"reason": reason, "lease_expires": None, "superseded_by": None}
-    leaving = [row for row in rows if status_of(row.status) in LEAVING]
+    final = {"reason": reason, "lease_expires": None, "superseded_by": None, "unreported": False}
+    leaving = [row for row in rows if status_of(row.status) in (*LEAVING, *_SET_ASIDE)]
     steps = [Step(r.feedback_id, FeedbackStatus.APPLIED, reason, final) for r in leaving]
     # Not settled: the same refusal would come again at once.
     take_steps(connection, steps, _worker(leaving), now)
@@ -226,6 +239,7 @@ def renew(connection: Connection, token: str, expires: datetime) -> None:
     Raises:
         ClaimLost: nothing is claimed under this token any more.
     """
+    lock_lives(connection)
     held = and_(feedback.c.claim_token == token, feedback.c.lease_expires.is_not(None))
     renewed = connection.execute(update(feedback).where(held).values(lease_expires=expires))
     if renewed.rowcount == 0:
@@ -243,17 +257,23 @@ def give_back(connection: Connection, token: str, now: datetime) -> None:
     first = connection.execute(select(feedback.c.claimed_by).where(carried).limit(1)).first()
     if first is None:
         raise ClaimLost("no correction carries this token any more")
-    free = {"claim_token": None, "claimed_by": None, "lease_expires": None}
-    queued = (
-        update(feedback)
-        .where(carried, _IS_CLAIMED)
-        .values(status=FeedbackStatus.QUEUED.value, **free)
-        .returning(feedback.c.input_sha256)
-    )
-    digests = set(connection.execute(queued).scalars())
-    lent = and_(carried, feedback.c.lease_expires.is_not(None))
-    connection.execute(update(feedback).where(lent).values(free))
-    settle(connection, digests, first.claimed_by, now)
+    _end_leases(connection, carried, now)
+
+
+def _end_leases(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
+    """Take back what is lent and not reported: a bundle may hold it or not, whatever it was."""
+    lent = and_(which, feedback.c.lease_expires.is_not(None))
+    query = select(feedback.c.claimed_by, feedback.c.input_sha256).where(lent)
+    digests: dict[str, set[str]] = {}
+    for row in connection.execute(query):
+        digests.setdefault(row.claimed_by, set()).add(row.input_sha256)
+    if not digests:
+        return
+    queued = case((_IS_CLAIMED, FeedbackStatus.QUEUED.value), else_=feedback.c.status)
+    free = {"claim_token": None, "claimed_by": None, "lease_expires": None, "unreported": True}
+    connection.execute(update(feedback).where(lent).values(status=queued, **free))
+    for worker, theirs in digests.items():
+        settle(connection, theirs, worker, now)
 
 
 def _finish(

@@ -26,6 +26,7 @@ class Statement:
         label: what he says.
         status: one of `COUNTING`.
         superseded_by: what prevailed over it so far.
+        unreported: a claim of it ended without a report, so that a bundle may hold it or not.
     """
 
     seq: int
@@ -34,6 +35,12 @@ class Statement:
     label: str
     status: FeedbackStatus
     superseded_by: str | None = None
+    unreported: bool = False
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a bundle holds it for certain."""
+        return self.status in _IN_A_BUNDLE and not self.unreported
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ def prevailing(statements: Sequence[Statement]) -> Statement:
     """The statement that stands for its input.
 
     Of those that name the prevailing label, one that a bundle holds already stays; then one that a
-    job works on; then the newest.
+    job works on; then one that a bundle perhaps holds; then the newest.
 
     Args:
         statements: all that count for one input, at least one.
@@ -61,16 +68,16 @@ def prevailing(statements: Sequence[Statement]) -> Statement:
     return max((s for s in statements if s.label == label), key=_standing)
 
 
-def _standing(statement: Statement) -> tuple[bool, bool, int]:
+def _standing(statement: Statement) -> tuple[bool, bool, bool, int]:
     claimed = statement.status is FeedbackStatus.CLAIMED
-    return statement.status in _IN_A_BUNDLE, claimed, statement.seq
+    return statement.is_held, claimed, statement.unreported, statement.seq
 
 
 def settled(statements: Sequence[Statement]) -> tuple[Change, ...]:
     """What has to change so that the prevailing statement of an input is the one that is applied.
 
     What a job has claimed is left to it. What a bundle holds stays until the one that prevails is
-    in a bundle too.
+    in a bundle too. What a bundle perhaps holds is added where it prevails, else taken out.
 
     Args:
         statements: all that count for one input, at least one.
@@ -82,20 +89,22 @@ def settled(statements: Sequence[Statement]) -> tuple[Change, ...]:
 
 def _change(statement: Statement, first: Statement) -> Change:
     if statement is first:
-        back = {
-            FeedbackStatus.SUPERSEDED: FeedbackStatus.QUEUED,
-            FeedbackStatus.REPLACED: FeedbackStatus.APPLIED,
-        }
-        return Change(statement, back.get(statement.status, statement.status), None)
+        return Change(statement, _status_of_the_first(statement), None)
     if statement.status is FeedbackStatus.CLAIMED:
         return Change(statement, statement.status, statement.superseded_by)
     if statement.status is FeedbackStatus.APPLIED:
-        if first.status not in _IN_A_BUNDLE:
+        if not first.is_held:
             return Change(statement, statement.status, statement.superseded_by)
         return Change(statement, FeedbackStatus.REPLACED, first.feedback_id)
-    if statement.status is FeedbackStatus.REPLACED:
-        return Change(statement, statement.status, first.feedback_id)
-    return Change(statement, FeedbackStatus.SUPERSEDED, first.feedback_id)
+    is_perhaps_held = statement.unreported or statement.status is FeedbackStatus.REPLACED
+    beaten = FeedbackStatus.REPLACED if is_perhaps_held else FeedbackStatus.SUPERSEDED
+    return Change(statement, beaten, first.feedback_id)
+
+
+def _status_of_the_first(statement: Statement) -> FeedbackStatus:
+    if statement.status is FeedbackStatus.CLAIMED:
+        return FeedbackStatus.CLAIMED
+    return FeedbackStatus.APPLIED if statement.is_held else FeedbackStatus.QUEUED
 
 
 def _differs(change: Change) -> bool:

@@ -27,7 +27,8 @@ _TAKEN_BACK: Mapping[FeedbackStatus, FeedbackStatus] = {
     FeedbackStatus.QUARANTINED: FeedbackStatus.WITHDRAWING,
     FeedbackStatus.WITHDRAWING: FeedbackStatus.WITHDRAWING,
 }
-"""What becomes of what a bundle may hold; all else is withdrawn at once."""
+"""What becomes of what a bundle may hold, besides what is unreported; all else is withdrawn at
+once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ def statements(connection: Connection, digests: Iterable[str]) -> dict[str, tupl
         feedback.c.label,
         feedback.c.status,
         feedback.c.superseded_by,
+        feedback.c.unreported,
         feedback.c.input_sha256,
     )
     counting = feedback.c.status.in_(sorted(status.value for status in COUNTING))
@@ -131,6 +133,7 @@ def _statement(row: Row[Any]) -> Statement:
         row.label,
         status_of(row.status),
         row.superseded_by,
+        row.unreported,
     )
 
 
@@ -148,6 +151,8 @@ def withdraw(
     row = find(connection, feedback_id)
     status = status_of(row.status)
     following = _TAKEN_BACK.get(status, FeedbackStatus.WITHDRAWN)
+    if row.unreported:
+        following = FeedbackStatus.WITHDRAWING
     if following is status:
         return
     values = {"reason": reason, "superseded_by": None}

@@ -68,10 +68,10 @@ def reconcile(
             continue
         status = status_of(row.status)
         if row.feedback_id in held and status in _COMES_BACK:
-            values = {"applied_version": version, "reason": None}
+            values = {"applied_version": version, "reason": None, "unreported": False}
             steps.append(Step(row.feedback_id, _COMES_BACK[status], version, values))
         elif row.feedback_id not in held and status is FeedbackStatus.APPLIED:
-            values = {"applied_version": None, "reason": reason}
+            values = {"applied_version": None, "reason": reason, "unreported": False}
             steps.append(Step(row.feedback_id, FeedbackStatus.QUARANTINED, reason, values))
         else:
             continue

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     Index,
@@ -96,6 +97,7 @@ feedback = Table(
     Column("claim_token", String(32), nullable=True, index=True),
     Column("claimed_by", String(MAX_NAME), nullable=True),
     Column("lease_expires", UtcMicroseconds(), nullable=True),
+    Column("unreported", Boolean(), nullable=False, default=False),
     Column("applied_version", String(MAX_NAME), nullable=True),
     Column("reason", Text(), nullable=True),
     Column("superseded_by", String(32), nullable=True),

@@ -16,6 +16,9 @@ class FeedbackStatus(StrEnum):
     withdrawing  taken back, but perhaps in a bundle: the next job takes it out
     withdrawn    taken back and in no bundle; final
     rejected     will never be part of a bundle, for the reason given; final unless withdrawn
+
+    Of any of them a claim may have ended without a report. Such a correction is unreported: a
+    bundle may hold it or not, and the next job adds it or takes it out, by its status.
     """
 
     QUEUED = "queued"

@@ -53,10 +53,24 @@ def test_what_a_bundle_holds_stays_until_the_other_is_in_one() -> None:
 
 
 STATEMENTS = st.lists(
-    st.tuples(st.sampled_from("abc"), st.sampled_from("17"), st.sampled_from(sorted(COUNTING))),
+    st.tuples(
+        st.sampled_from("abc"),
+        st.sampled_from("17"),
+        # Superseded is what a job reported to be in no bundle.
+        st.sampled_from(sorted(COUNTING)).flatmap(
+            lambda s: st.tuples(
+                st.just(s), st.booleans() if s is not SUPERSEDED else st.just(False)
+            )
+        ),
+    ),
     min_size=1,
     max_size=8,
-).map(lambda rows: [Statement(n, f"f{n}", a, y, status) for n, (a, y, status) in enumerate(rows)])
+).map(
+    lambda rows: [
+        Statement(n, f"f{n}", a, y, status, unreported=mark)
+        for n, (a, y, (status, mark)) in enumerate(rows)
+    ]
+)
 
 
 @given(STATEMENTS)

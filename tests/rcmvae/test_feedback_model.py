@@ -46,6 +46,11 @@ class Item:
             self.status is FeedbackStatus.CLAIMED and lapsed
         )
 
+    def end_lease(self, now: datetime) -> None:
+        """A claim ends every lease whose time is over, not only of what it takes."""
+        if self.status is FeedbackStatus.CLAIMED and self.due(now):
+            self.status, self.token, self.expires = FeedbackStatus.QUEUED, None, None
+
 
 class StoreAndModel(RuleBasedStateMachine):
     """Rules are the public methods; invariants compare everything that can be seen."""
@@ -112,6 +117,8 @@ class StoreAndModel(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 4), seconds=st.sampled_from([5, 10]))
     def claim(self, limit: int, seconds: int) -> None:
         due = [item for item in self.items if item.due(self.clock.now)][:limit]
+        for item in self.items:
+            item.end_lease(self.clock.now)
         claim = self.store.claim(worker="w", limit=limit, lease=timedelta(seconds=seconds))
         if claim is None:
             assert not due
