@@ -13,8 +13,8 @@ from benchmarks.wrk import Load
 from rcmvae.bundle import load_current
 from rcmvae.bundle.manifest import ENCODER
 
-OURS, SMALLEST, FASTAPI, BENTOML = "ours", "ours_smallest", "fastapi", "bentoml"
-PEERS = (FASTAPI, BENTOML)
+OURS, SMALLEST, FASTAPI = "ours", "ours_smallest", "fastapi"
+PEERS = (FASTAPI,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,6 @@ def peer_service(name: str, models: Path, folder: Path) -> Iterator[Server]:
     environment = {
         "ENCODER": str(encoder.resolve()),
         "SHAPE": ",".join(str(size) for size in bundle.manifest.input.shape),
-        "BENTOML_HOME": str(folder / "bentoml"),
-        "BENTOML_DO_NOT_TRACK": "True",
     }
     python = str(peer_python(name))
     with launched([python, "-m", *_COMMANDS[name]], folder, environment) as server:
@@ -78,5 +76,4 @@ def peer_service(name: str, models: Path, folder: Path) -> Iterator[Server]:
 _MODULES = "benchmarks.peers_serving"
 _COMMANDS = {
     FASTAPI: ["uvicorn", f"{_MODULES}.fastapi_service:app", "--no-access-log", "--port", "{port}"],
-    BENTOML: ["bentoml", "serve", f"{_MODULES}.bentoml_service:Encoder", "--port", "{port}"],
 }

@@ -3,7 +3,7 @@
 As FastAPI's documentation recommends: pydantic models for body and answer (the return type, which
 lets pydantic write the JSON), the model loaded in the lifespan, blocking work in ``def`` routes,
 which run in the thread pool, uvicorn with its ``standard`` extras. FastAPI reads binary bodies only
-in ``async def`` routes; there the session runs in place, which was faster than a hop to a thread.
+in ``async def`` routes; there the session runs in place.
 
 ENCODER names the graph, SHAPE the shape of an input with commas.
 """
