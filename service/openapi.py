@@ -319,7 +319,7 @@ def _described(operation: Operation) -> Json:
         described["parameters"] = list(operation.parameters)
     if operation.body is not None:
         content = _body_content(operation.body, operation.binary_bodies)
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": operation.body_required, "content": content}
     return described
 
 

@@ -25,6 +25,7 @@ class Operation:
         status: of success.
         answer: model of success, or a media type for other content.
         body: model of a JSON body.
+        body_required: whether there has to be one.
         other_answer: model of success in another layout.
         binary_answers: media types of success in bytes.
         binary_bodies: media types of bodies of bytes that are read too.
@@ -40,6 +41,7 @@ class Operation:
     status: int
     answer: type[BaseModel] | str
     body: type[BaseModel] | None = None
+    body_required: bool = True
     other_answer: type[BaseModel] | None = None
     binary_answers: tuple[str, ...] = ()
     binary_bodies: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from rcmvae.errors import (
     BundleNotFound,
@@ -126,12 +127,20 @@ async def on_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = _methods_of(request)
+        error.headers = {**(error.headers or {}), "Allow": allowed}
         problem = _routing(error, "method-not-allowed", "method", allowed, request.method)
     else:
         path = quoted(request.url.path)
         problem = _routing(error, "not-found", "path", "a route of /openapi.json", path)
     return counted(request, problem)
+
+
+def _methods_of(request: Request) -> str:
+    """The methods of every route at the path of a request; Starlette names those of the first."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    here = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return ", ".join(sorted({method for route in here for method in route.methods or ()}))
 
 
 def _routing(

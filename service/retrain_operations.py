@@ -27,6 +27,7 @@ RETRAIN_OPERATIONS = (
         202,
         RetrainReceipt,
         RetrainBody,
+        body_required=False,
         errors=BODY_ERRORS,
     ),
     Operation(
@@ -54,6 +55,7 @@ RETRAIN_OPERATIONS = (
             200,
             RetrainJob,
             VersionBody,
+            body_required=move == "promote",
             errors=(*BODY_ERRORS, 404, 409),
         )
         for move, summary in (
