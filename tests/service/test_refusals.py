@@ -45,7 +45,7 @@ def test_body_of_exactly_the_limit_is_read(shared_client: AppClient) -> None:
 def test_wrong_method_states_the_right_one(shared_client: AppClient) -> None:
     response = shared_client.get("/predict")
     assert response.headers["allow"] == "POST"
-    assert shared_client.put("/feedback").headers["allow"] == "GET, HEAD, POST"
+    assert shared_client.request("PUT", "/feedback").headers["allow"] == "GET, HEAD, POST"
 
 
 def test_long_values_are_not_echoed(shared_client: AppClient) -> None:
