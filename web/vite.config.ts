@@ -12,6 +12,8 @@ export default defineConfig({
     // An inlined asset would be a data: URL, which the content security policy refuses for scripts and fonts.
     assetsInlineLimit: 0,
     modulePreload: false,
+    // The licences of what is built in go with it.
+    license: { fileName: "LICENSES.md" },
     reportCompressedSize: false,
     chunkSizeWarningLimit: 1500,
   },
