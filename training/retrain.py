@@ -71,6 +71,8 @@ def retrain(
         before = before or read_pointer(models)
         homeless |= _work(Job(models, store, claim, method, gate, reporter, guard, cap), tally)
         reporter.claimed(None)
+        if method == "refit" and tally.refused:
+            break  # What the gate stopped is queued again, and another fit would be stopped too.
     if before is None and method == "refit":
         before = read_pointer(models)
         _work(Job(models, store, None, method, gate, reporter, guard, cap), tally)
