@@ -49,3 +49,13 @@ class Operation:
     parameters: tuple[Json, ...] = ()
     problem: type[BaseModel] = ProblemDocument
     problem_type: str = MEDIA_TYPE
+
+
+def in_query(name: str, schema: Json, description: str) -> Json:
+    """A parameter of the query, which need not be there."""
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+def in_path(name: str, schema: Json) -> Json:
+    """A parameter of the path."""
+    return {"name": name, "in": "path", "required": True, "schema": schema}
