@@ -62,3 +62,13 @@ class Operation:
     def own_errors(self) -> frozenset[int]:
         """Errors that come from the endpoint alone, and so in its own form."""
         return frozenset(self.errors) - frozenset(_OUTSIDE)
+
+
+def in_query(name: str, schema: Json, description: str) -> Json:
+    """A parameter of the query, which need not be there."""
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+def in_path(name: str, schema: Json) -> Json:
+    """A parameter of the path."""
+    return {"name": name, "in": "path", "required": True, "schema": schema}

@@ -9,7 +9,8 @@ from service.column_schemas import PredictColumnsAnswer
 from service.feedback_query import DEFAULT_LIMIT, LONGEST_REASON, MOST
 from service.include import JsonFormat, Part
 from service.oip.operations import OIP_OPERATIONS
-from service.operation import BODY_ERRORS, WAITING_ERRORS, Json, Operation
+from service.operation import BODY_ERRORS, WAITING_ERRORS, Json, Operation, in_path, in_query
+from service.people_operations import PEOPLE_OPERATIONS
 from service.points import Source
 from service.retrain_operations import RETRAIN_OPERATIONS
 from service.routes.channels import KINDS
@@ -18,61 +19,52 @@ from service.routes.thumbnails import MOST_IDS
 from service.sampling_request import COVERAGES, MOST_DRAWS, MOST_SEED, SAMPLED_CHANNELS
 from service.wire.media_types import ARROW, PNG, READ
 
-
-def _query(name: str, schema: Json, description: str) -> Json:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
-def _path(name: str, schema: Json) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": schema}
-
-
 _PREDICT_PARAMETERS = (
-    _query("dtype", {"enum": list(WIRE_DTYPES)}, "Element type; for octets, and required."),
-    _query(
+    in_query("dtype", {"enum": list(WIRE_DTYPES)}, "Element type; for octets, and required."),
+    in_query(
         "alpha",
         {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
         "False-alarm rate; not with JSON.",
     ),
-    _query(
+    in_query(
         "fdr",
         {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
         "False discovery rate of this batch; not with JSON.",
     ),
-    _query("include", {"type": "string"}, f"Of {', '.join(Part)}, with commas; not with JSON."),
-    _query("coverage", {"enum": list(COVERAGES)}, "Of the prediction sets; not with JSON."),
-    _query(
+    in_query("include", {"type": "string"}, f"Of {', '.join(Part)}, with commas; not with JSON."),
+    in_query("coverage", {"enum": list(COVERAGES)}, "Of the prediction sets; not with JSON."),
+    in_query(
         "samples",
         {"type": "integer", "minimum": 2, "maximum": MOST_DRAWS},
         "Draws of the sampled uncertainty; not with JSON.",
     ),
-    _query("format", {"enum": list(JsonFormat)}, "Layout of an answer in JSON; not with JSON."),
-    _query(
+    in_query("format", {"enum": list(JsonFormat)}, "Layout of an answer in JSON; not with JSON."),
+    in_query(
         "seed",
         {"type": "integer", "minimum": 0, "maximum": MOST_SEED},
         "Of the draws; not with JSON.",
     ),
-    _query("sample_channel", {"enum": list(SAMPLED_CHANNELS)}, "Of the draws; not with JSON."),
+    in_query("sample_channel", {"enum": list(SAMPLED_CHANNELS)}, "Of the draws; not with JSON."),
 )
 _CANDIDATE_PARAMETERS = (
-    _query("strategy", {"enum": list(Strategy), "default": DEFAULT_STRATEGY}, "How to choose."),
-    _query("count", {"type": "integer", "minimum": 1, "default": DEFAULT_COUNT}, "How many."),
-    _query("include", {"enum": list(CandidatePart)}, "Optional parts."),
+    in_query("strategy", {"enum": list(Strategy), "default": DEFAULT_STRATEGY}, "How to choose."),
+    in_query("count", {"type": "integer", "minimum": 1, "default": DEFAULT_COUNT}, "How many."),
+    in_query("include", {"enum": list(CandidatePart)}, "Optional parts."),
 )
 _MAP_PARAMETERS = (
-    _query("sources", {"type": "string"}, f"Of {', '.join(Source)}, with commas; all if none."),
-    _query("limit", {"type": "integer", "minimum": 1}, "Most points of each source."),
+    in_query("sources", {"type": "string"}, f"Of {', '.join(Source)}, with commas; all if none."),
+    in_query("limit", {"type": "integer", "minimum": 1}, "Most points of each source."),
 )
 _IDS_PARAMETER: Json = {
-    **_query("ids", {"type": "string"}, f"1 to {MOST_IDS} ids of points, with commas."),
+    **in_query("ids", {"type": "string"}, f"1 to {MOST_IDS} ids of points, with commas."),
     "required": True,
 }
 _CHANNEL_IMAGE_PARAMETERS = (
-    _path("channel", {"type": "integer", "minimum": 0}),
-    _query("kind", {"enum": list(KINDS), "default": "mean"}, "Of the channel's prior."),
-    _query("seed", {"type": "integer", "minimum": 0, "default": 0}, "Of a sample."),
+    in_path("channel", {"type": "integer", "minimum": 0}),
+    in_query("kind", {"enum": list(KINDS), "default": "mean"}, "Of the channel's prior."),
+    in_query("seed", {"type": "integer", "minimum": 0, "default": 0}, "Of a sample."),
 )
-_RECONSTRUCT_CHANNELS = _query(
+_RECONSTRUCT_CHANNELS = in_query(
     "channels", {"type": "integer", "minimum": 1, "default": 1}, "How many of each input's best."
 )
 _LAST_EVENT_PARAMETER: Json = {
@@ -94,22 +86,23 @@ _ID_PARAMETER: Json = {
     "schema": {"type": "string"},
 }
 _LISTING_PARAMETERS: tuple[Json, ...] = (
-    _query("status", {"type": "string", "enum": [*FeedbackStatus]}, "Where the items stand."),
-    _query("label", {"type": "string", "minLength": 1, "maxLength": 64}, "Of the items."),
-    _query("author", {"type": "string", "minLength": 1, "maxLength": 128}, "Of the items."),
-    _query("cursor", {"type": "string"}, "What `next` was in the part before."),
-    _query(
+    in_query("status", {"type": "string", "enum": [*FeedbackStatus]}, "Where the items stand."),
+    in_query("label", {"type": "string", "minLength": 1, "maxLength": 64}, "Of the items."),
+    in_query("author", {"type": "string", "minLength": 1, "maxLength": 128}, "Of the items."),
+    in_query("cursor", {"type": "string"}, "What `next` was in the part before."),
+    in_query(
         "limit",
         {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT},
         "At most so many items.",
     ),
 )
-_REASON_PARAMETER = _query(
+_REASON_PARAMETER = in_query(
     "reason", {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON}, "Why."
 )
 OPERATIONS = (
     *RETRAIN_OPERATIONS,
     *OIP_OPERATIONS,
+    *PEOPLE_OPERATIONS,
     Operation(
         "/predict",
         "post",
@@ -216,7 +209,7 @@ OPERATIONS = (
         PNG,
         errors=(404, 422, *WAITING_ERRORS),
         has_etag=True,
-        parameters=(_path("point_id", {"type": "string"}),),
+        parameters=(in_path("point_id", {"type": "string"}),),
     ),
     Operation(
         "/channels",

@@ -232,6 +232,32 @@ class FeedbackPage:
     next_before: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """An input of which people say different things.
+
+    Args:
+        label: that prevails.
+        voices: what every author said last of it, newest first.
+    """
+
+    label: str
+    voices: tuple[FeedbackRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DisputePage:
+    """A part of the disputes, those spoken in last first.
+
+    Args:
+        disputes: without any after the page's limit.
+        next_before: what to ask for next; None at the end.
+    """
+
+    disputes: tuple[Dispute, ...]
+    next_before: int | None
+
+
 def check_label(field_name: str, value: str) -> None:
     """Refuse a label whose name is not spelt as it will be compared.
 

@@ -1,12 +1,18 @@
-"""What became of feedback: GET /feedback, its items, their histories, DELETE, and accepting."""
+"""What became of feedback: listings, items, their histories, DELETE, and accepting."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rcmvae.feedback import FeedbackEvent, FeedbackRecord, FeedbackStatus
+from rcmvae.feedback import Dispute, FeedbackEvent, FeedbackRecord, FeedbackStatus
 from service.access import Scope, principal_of, require_scope
-from service.feedback_query import cursor_of, parse_feedback_query, parse_reason
+from service.feedback_query import (
+    cursor_of,
+    parse_dispute_query,
+    parse_feedback_query,
+    parse_reason,
+)
 from service.json_response import json_response
+from service.people_schemas import DisputesAnswer, DisputeState
 from service.predict_request import refuse_unknown
 from service.problem import refusal
 from service.runtime import runtime_of
@@ -31,6 +37,16 @@ async def list_feedback(request: Request) -> Response:
     )
     items = [state_of(record) for record in page.records]
     return json_response(FeedbackListing(items=items, next=cursor_of(page.next_before)))
+
+
+async def list_disputes(request: Request) -> Response:
+    """Inputs that people disagree about, those spoken in last first."""
+    wanted = parse_dispute_query(request.query_params)
+    page = await runtime_of(request).store.run(
+        lambda store: store.disputes(limit=wanted.limit, before=wanted.before)
+    )
+    disputes = [_dispute_of(dispute) for dispute in page.disputes]
+    return json_response(DisputesAnswer(disputes=disputes, next=cursor_of(page.next_before)))
 
 
 async def get_feedback_events(request: Request) -> Response:
@@ -84,6 +100,11 @@ def state_of(record: FeedbackRecord) -> FeedbackState:
         reason=record.reason,
         superseded_by=record.superseded_by,
     )
+
+
+def _dispute_of(dispute: Dispute) -> DisputeState:
+    voices = [state_of(record) for record in dispute.voices]
+    return DisputeState(label=dispute.label, voices=voices)
 
 
 def _line_of(event: FeedbackEvent) -> FeedbackLine:

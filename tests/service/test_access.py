@@ -113,6 +113,18 @@ def test_a_key_without_the_scope_is_403_and_names_it(owners: Owners) -> None:
     assert 'error="insufficient_scope", scope="predict"' in challenge
 
 
+def test_a_key_is_told_what_it_is_good_for(owners: Owners, shared_client: AppClient) -> None:
+    for key, owner, scopes in (
+        (owners.nothing, "prometheus", []),
+        (owners.labeller, "labeller", ["feedback", "labels"]),
+        (owners.by_scope[Scope.ADMIN], "admin", [*Scope]),
+    ):
+        answer = owners.request("GET", "/key", key).json()
+        assert answer == {"owner": owner, "has_key": True, "scopes": scopes}
+    answer = shared_client.get("/key").json()
+    assert answer == {"owner": "anonymous", "has_key": False, "scopes": [*Scope]}
+
+
 def test_the_scheme_is_read_in_any_case(owners: Owners) -> None:
     headers = {"Authorization": f"bEARER  {owners.nothing} "}
     assert owners.client.get("/bundle", headers=headers).status_code == 200
