@@ -5,7 +5,9 @@ from service.operation import WAITING_ERRORS, Operation, in_path, in_query
 from service.people_schemas import DisputesAnswer, KeyAnswer, PointAnswer
 
 PEOPLE_OPERATIONS = (
-    Operation("/key", "get", "What the key of the request is good for.", 200, KeyAnswer),
+    Operation(
+        "/key", "get", "What the key of the request is good for.", 200, KeyAnswer, errors=(422,)
+    ),
     Operation(
         "/disputes",
         "get",

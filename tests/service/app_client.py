@@ -41,7 +41,8 @@ class AppClient:
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send one request."""
         response: httpx.Response = self.call(self._http.request(method, path, **options))
-        assert self._witness.undocumented == []
+        undocumented = self._witness.take()
+        assert not undocumented, undocumented
         return response
 
     def get(self, path: str, **options: Any) -> httpx.Response:

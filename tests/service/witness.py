@@ -25,7 +25,12 @@ class Witness:
     def __init__(self, app: ASGIApp, routes: Any, *, has_keys: bool) -> None:
         self._app = app
         self._paths = orjson.loads(openapi_json(needs_of(routes), has_keys=has_keys))["paths"]
-        self.undocumented: list[str] = []
+        self._undocumented: list[str] = []
+
+    def take(self) -> list[str]:
+        """What was noted since the last call."""
+        noted, self._undocumented = self._undocumented, []
+        return noted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -47,11 +52,11 @@ class Witness:
         described = operation["responses"].get(str(status))
         what = f"{method} {path} {status}"
         if described is None:
-            self.undocumented.append(what)
+            self._undocumented.append(what)
             return
         media_type = headers.get("content-type", "").partition(";")[0]
         if media_type not in described.get("content", {"": {}}):
-            self.undocumented.append(f"{what} {media_type}")
+            self._undocumented.append(f"{what} {media_type}")
         for name, header in described.get("headers", {}).items():
             if header["required"] and name.lower() not in headers:
-                self.undocumented.append(f"{what} without {name}")
+                self._undocumented.append(f"{what} without {name}")
