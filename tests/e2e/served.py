@@ -27,11 +27,13 @@ class Server:
         process: the parent of the workers.
         url: where it answers.
         folder: of its models, store and log.
+        key: that requests are sent with, if any.
     """
 
     process: subprocess.Popen[bytes]
     url: str
     folder: Path
+    key: str | None = None
 
     @property
     def models(self) -> Path:
@@ -50,11 +52,15 @@ class Server:
 
     def get(self, path: str) -> httpx.Response:
         """GET over a connection of its own, so that any worker may answer."""
-        return httpx.get(self.url + path, timeout=PATIENCE)
+        return httpx.get(self.url + path, headers=self._headers, timeout=PATIENCE)
 
     def post(self, path: str, document: object) -> httpx.Response:
         """POST JSON over a connection of its own."""
-        return httpx.post(self.url + path, json=document, timeout=PATIENCE)
+        return httpx.post(self.url + path, json=document, headers=self._headers, timeout=PATIENCE)
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
 
     def metric(self, sample: str) -> float:
         """Value of a sample by its name with labels, as the text format writes it; 0 if absent."""
