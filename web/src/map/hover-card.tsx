@@ -4,6 +4,7 @@ import type { Place } from "../data/places";
 import type { Points } from "../data/points";
 import { ago, short } from "../parts/format";
 import { Thumbnail } from "../parts/picture";
+import { PointValues } from "../parts/values";
 import { pending } from "../state/labelling";
 import { points } from "../state/map";
 import { isImage } from "../state/service";
@@ -29,6 +30,7 @@ export function HoverCard({ camera, size, pointer }: { camera: Camera; size: Siz
       <div class="hover-card" style={card}>
         {isImage.value && <Thumbnail id={shown.ids[row]!} size={72} />}
         <Facts points={shown} row={row} />
+        {!isImage.value && <PointValues id={shown.ids[row]!} most={10} />}
       </div>
     </>
   );

@@ -4,8 +4,9 @@ import { explain } from "../api/problem";
 import type { FeedbackItem } from "../api/shapes";
 import { type Deed, pendingLabels, undoable, waiting, withDeed } from "../data/history";
 import { labelName } from "../data/keys";
+import { refusalOfName } from "./access";
 import { notify } from "./notices";
-import { bundle, newNames } from "./service";
+import { bundle, labelNames, newNames } from "./service";
 
 /** What was labelled on this page, newest first. */
 export const history = signal<Deed[]>([]);
@@ -27,8 +28,9 @@ async function itemOf(pointId: string, label: string): Promise<FeedbackItem> {
 /** Labels points by their ids; says what happened. Resolves to whether the label is durable. */
 export async function labelPoints(pointIds: string[], text: string): Promise<boolean> {
   const { name, fault } = labelName(text);
-  if (fault) {
-    notify(fault, "bad");
+  const refused = fault ?? refusalOfName(!isKnown(name));
+  if (refused) {
+    notify(refused, "bad");
     return false;
   }
   if (!pointIds.length) return false;
@@ -78,6 +80,9 @@ export async function refreshHistory(): Promise<void> {
 }
 
 function remember(label: string): void {
-  const known = [...(bundle.value?.labels ?? []), ...newNames.value];
-  if (!known.includes(label)) newNames.value = [...newNames.value, label];
+  if (!labelNames.value.includes(label)) newNames.value = [...newNames.value, label];
+}
+
+function isKnown(label: string): boolean {
+  return bundle.value?.labels.includes(label) ?? false;
 }
