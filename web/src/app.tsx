@@ -32,6 +32,10 @@ export function App() {
     const end = new AbortController();
     begin(end.signal);
     document.addEventListener("keydown", onKey, { signal: end.signal });
+    // A file that is dropped beside its place would be opened in the page's stead.
+    for (const name of ["dragover", "drop"]) {
+      document.addEventListener(name, (event) => event.preventDefault(), { signal: end.signal });
+    }
     return () => end.abort();
   }, []);
   const table = asTable.value || !DRAWS;

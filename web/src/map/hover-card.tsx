@@ -47,8 +47,8 @@ export function Facts({ points: shown, row }: { points: Points; row: number }) {
       {label !== null && <><dt>Labelled</dt><dd>{label}</dd></>}
       <dt>Channel</dt><dd>{nameAt(categories.channel, row) ?? "–"}</dd>
       <dt>Uncertainty</dt><dd>{short(numbers.total[row])} nats</dd>
-      <dt>p familiar</dt><dd>{short(numbers.p_familiar[row])}</dd>
-      <dt>p owned</dt><dd>{short(numbers.p_owned[row])}</dd>
+      <dt title="How usual it is among the training inputs: below half of alpha it is called unlike anything">p familiar</dt><dd>{short(numbers.p_familiar[row])}</dd>
+      <dt title="How far labels speak for it: below half of alpha it is called an unknown class">p owned</dt><dd>{short(numbers.p_owned[row])}</dd>
       <dt>From</dt><dd>{nameAt(categories.source, row)}{created > 0 ? `, ${ago(created)}` : ""}</dd>
     </dl>
   );

@@ -128,7 +128,11 @@ export function Map() {
   };
   const onPointerDown = (event: PointerEvent): void => {
     if (event.button > 1 || !camera.value) return;
-    frame.current!.setPointerCapture(event.pointerId);
+    // The first finger of all: what an earlier one left behind, whose end was never told, is gone.
+    if (event.isPrimary) {
+      fingers.current.clear();
+      pinching.current = false;
+    }
     fingers.current.set(event.pointerId, placeOf(event));
     // A second finger makes a pinch of whatever the first had begun.
     if (fingers.current.size > 1) {
@@ -136,6 +140,9 @@ export function Map() {
       pinching.current = true;
       return;
     }
+    // The call of a group is clicked; only as a finger of a pinch it is part of the map.
+    if ((event.target as Element).closest("button")) return;
+    frame.current!.setPointerCapture(event.pointerId);
     const how = event.button === 1 ? "pan" : tool.value;
     const at = placeOf(event);
     drag.value = { how, last: at, outline: [at], moved: 0 };

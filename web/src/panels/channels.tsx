@@ -21,7 +21,7 @@ export function ChannelStrip() {
   return (
     <section class={open.value ? "strip" : "strip closed"} aria-label="Channels">
       <button type="button" class="strip-head" aria-expanded={open.value} onClick={() => { open.value = !open.value; }}>
-        {open.value ? "▾" : "▸"} Channels <span class="hint">{shown.length} in use, {all.channels.length - shown.length} empty</span>
+        {open.value ? "▾" : "▸"} Channels <span class="hint">kinds of inputs that the model found: {shown.length} in use, {all.channels.length - shown.length} empty</span>
       </button>
       {open.value && <ol class="cards" tabIndex={0} aria-label="Channel cards">
         {shown.map((one) => <Card key={one.channel} channel={one} version={all.bundle_version} />)}
@@ -61,7 +61,9 @@ function Card({ channel, version }: { channel: Channel; version: string }) {
         </span>}
         <span class="name">{channel.free ? <em>?</em> : channel.label}<span class="number">{channel.channel}</span></span>
         <Spread channel={channel} />
-        <span class="hint">{percent(channel.usage)} · {short(evidence)} lab.</span>
+        <span class="hint" title={`${percent(channel.usage)} of the inputs, ${short(evidence)} labelled examples`}>
+          {percent(channel.usage, 0)} · {Number(evidence.toPrecision(2))} lab.
+        </span>
       </button>
     </li>
   );

@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { baseline, type ChangedAnswer, changed } from "../data/change";
 import { STRANGE, UNNAMED } from "../data/points";
-import { ago, percent, short, versionName } from "../parts/format";
+import { ago, counted, percent, short, versionName } from "../parts/format";
 import { Refused } from "../parts/refused";
 import { refusal } from "../state/access";
 import { served } from "../state/map";
@@ -19,7 +19,7 @@ export function LearnPanel() {
     <div class="panel-body">
       <section aria-label="Learning">
         <h2>Learn</h2>
-        <p class="hint">{waitingLabels.value ? `${waitingLabels.value} labels of this page wait.` : "Labels are counted into the map; a refit also trains."}</p>
+        <p class="hint">{waitingLabels.value ? `${counted(waitingLabels.value, "label")} of this page wait${waitingLabels.value === 1 ? "s" : ""} to be learned.` : "Relabel counts labels in, within seconds. Refit also trains on, which takes longer."}</p>
         <div class="row">
           <button type="button" class="primary" disabled={learning.value || refusal("admin") !== null} onClick={() => void learn("relabel")}>Relabel</button>
           <button type="button" disabled={learning.value || refusal("admin") !== null} onClick={() => void learn("refit")}>Refit</button>

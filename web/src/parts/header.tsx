@@ -17,7 +17,7 @@ export function Header() {
       <h1>RCM-VAE</h1>
       {served && (
         <p class="served">
-          <span title={served.bundle_version}>{versionName(served.bundle_version)}</span>
+          <span title={served.bundle_version}>version {versionName(served.bundle_version)}</span>
           <span>{served.lineage.method}</span>
           <span>{served.labels.length} labels</span>
           {accuracy !== undefined && <span>{percent(accuracy)} right on the golden set</span>}

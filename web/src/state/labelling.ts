@@ -13,6 +13,8 @@ export const history = signal<Deed[]>([]);
 export const pending = computed(() => pendingLabels(history.value));
 export const waitingLabels = computed(() => waiting(history.value));
 
+/** Labels that are taken back side by side. */
+const AT_ONCE = 8;
 let last = 0;
 
 /** What /feedback calls a point of the map: its reference point or its prediction. */
@@ -59,13 +61,21 @@ async function carryOut(label: string, pointIds: string[], items: () => Promise<
   }
 }
 
-/** Takes the newest labels back. */
+/** Takes the newest labels back; while that is under way, the next newest come next. */
 export async function undo(deed: Deed | null = undoable(history.value)): Promise<void> {
   if (!deed) return;
-  for (const id of deed.feedbackIds) await withdraw(id);
-  const state = await feedbackState(deed.feedbackIds[0]!);
-  history.value = withDeed(history.value, { ...deed, status: state.status, reason: state.reason });
-  notify(`Taken back: ${deed.feedbackIds.length} × ${deed.label}`);
+  history.value = withDeed(history.value, { ...deed, status: "withdrawing" });
+  try {
+    for (let start = 0; start < deed.feedbackIds.length; start += AT_ONCE) {
+      await Promise.all(deed.feedbackIds.slice(start, start + AT_ONCE).map(withdraw));
+    }
+    const state = await feedbackState(deed.feedbackIds[0]!);
+    history.value = withDeed(history.value, { ...deed, status: state.status, reason: state.reason });
+    notify(`Taken back: ${deed.feedbackIds.length} × ${deed.label}`);
+  } catch (error) {
+    history.value = withDeed(history.value, deed);
+    throw error;
+  }
 }
 
 /** Asks where the labels of this page stand now. */

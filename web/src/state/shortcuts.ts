@@ -7,6 +7,9 @@ import { labelFirst, queue, skip } from "./queue";
 import { keysOfLabels } from "./service";
 import { panel } from "./view";
 
+/** What takes keys itself; a box that is ticked needs none but Space. */
+const TYPED = "input:not([type=checkbox]), select, textarea, dialog";
+
 /** One key for each label (of the selection, of the channel whose card has the focus, of the queue), Space to skip, Escape to let go, Ctrl Z to undo. */
 export function onKey(event: KeyboardEvent): void {
   if (isTyping(event.target)) return;
@@ -50,9 +53,9 @@ function isQueueShown(): boolean {
 }
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest("input, select, textarea, dialog") !== null;
+  return target instanceof HTMLElement && target.closest(TYPED) !== null;
 }
 
 function isControl(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest("button, a, summary") !== null;
+  return target instanceof HTMLElement && target.closest("button, a, summary, input") !== null;
 }
