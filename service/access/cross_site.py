@@ -2,8 +2,8 @@
 
 Without keys a browser on this machine is let in, and so is every page that it shows. The page may
 not read the answer; but a POST without a body, or with one of no type, is sent without asking first
-(Fetch Standard, "CORS-safelisted"). Browsers say whose page it was; programs say nothing. The rule is
-that of Go's net/http.CrossOriginProtection.
+(Fetch Standard, "CORS-safelisted"). Browsers say whose page it was; programs say nothing. The rule
+is that of Go's net/http.CrossOriginProtection.
 """
 
 from starlette.types import Scope

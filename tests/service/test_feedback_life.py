@@ -228,7 +228,7 @@ def test_a_query_for_disputes_that_does_not_fit(
 def test_what_no_id_looks_like_is_not_asked_for(settings: Settings, strange: str) -> None:
     """PostgreSQL fails at a NUL, which would look like a store that is away; here it is away."""
     publish_small(settings.models_dir, "v1")
-    nowhere = f"sqlite:///{settings.models_dir}/no/such.db"
+    nowhere = f"sqlite:///{settings.models_dir}/CURRENT/in-a-file.db"
     away = settings.model_copy(update={"store_url": nowhere})
     with running_app(away) as client:
         assert_problem(client.get("/feedback/nobody"), 503)
