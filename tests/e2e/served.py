@@ -99,7 +99,7 @@ def start(
     folder: Path,
     *,
     host: str | None = None,
-    port: int | None = None,
+    port: str | None = None,
     program: str = _PROGRAM,
     **settings: str,
 ) -> Server:
@@ -113,9 +113,9 @@ def start(
         settings: variables without their prefix.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = port or free_port()
+    port = port or str(free_port())
     command = [sys.executable, "-m", "bentoml", "serve", program]
-    command += ["--port", str(port), *(["--host", host] if host else [])]
+    command += ["--port", port, *(["--host", host] if host else [])]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
             command,
@@ -129,7 +129,7 @@ def start(
 
 @contextmanager
 def serving(
-    folder: Path, *, port: int | None = None, program: str = _PROGRAM, **settings: str
+    folder: Path, *, port: str | None = None, program: str = _PROGRAM, **settings: str
 ) -> Iterator[Server]:
     """A server that lives, until the end of the block; arguments as of `start`."""
     server = start(folder, port=port, program=program, **settings)

@@ -40,7 +40,7 @@ def expressions() -> list[str]:
 
 
 @contextmanager
-def scraping(port: int, folder: Path) -> Iterator[httpx.Client]:
+def scraping(port: str, folder: Path) -> Iterator[httpx.Client]:
     """A Prometheus with the rules, that looks at a port every half second; a client of it."""
     config = yaml.safe_load((RULES.parent / "prometheus.yml").read_text())
     config["global"] |= {"scrape_interval": "500ms", "scrape_timeout": "500ms"}
@@ -98,7 +98,7 @@ def test_prometheus_answers_every_expression_and_knows_every_series(tmp_path: Pa
     assert {one for text in named for one in DECISION.findall(text)} <= set(Decision)
     # The small bundle answers no input so.
     selectors = {one for one in named if Decision.UNKNOWN_CLASS not in one}
-    port = free_port()
+    port = str(free_port())
     with (
         # Ahead of the service: it looks for its target once in five seconds.
         scraping(port, tmp_path / "prometheus") as client,
