@@ -17,6 +17,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -108,7 +109,7 @@ def _networks(options: argparse.Namespace) -> list[tuple[RunConfig, Dataset, Rcm
 
 def _untrained(config: RunConfig, seed: int) -> tuple[RunConfig, Dataset, RcmVae]:
     dataset = load_dataset(config.data, seed)
-    run = settled(config, dataset)
+    run = settled(replace(config, seed=seed), dataset)
     torch.manual_seed(seed)
     channels = channel_count(run.model, len(dataset.held_labels))
     return run, dataset, RcmVae(dataset.shape, run.model, channels, dataset.scaling)
