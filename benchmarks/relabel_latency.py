@@ -11,7 +11,6 @@ until every worker serves.
 import argparse
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -34,6 +33,7 @@ from benchmarks.result import (
     provenance,
     write_result,
 )
+from benchmarks.server import free_port
 from rcmvae.bundle import load_current
 from training.config import from_json
 from training.data import load_source
@@ -113,7 +113,7 @@ def _examples(models: Path) -> tuple[NDArray[np.float32], list[str]]:
 @contextmanager
 def running(folder: Path, workers: int) -> Iterator[httpx.Client]:
     """A server and a watcher on ``folder``, until the end of the block."""
-    port = _free_port()
+    port = free_port()
     environment = {
         **os.environ,
         "BENTOML_HOME": str(folder / "bentoml"),
@@ -190,12 +190,6 @@ def wait_for(client: httpx.Client, version: str, workers: int) -> float:
             pass
         time.sleep(0.02)
     raise TimeoutError(f"not every worker serves {version}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

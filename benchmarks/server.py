@@ -39,8 +39,12 @@ class Server:
         """Resident memory of its largest process, a worker, in MB (10^6 bytes)."""
         return max(_resident_mb(pid) for pid in self._pids())
 
+    def all_mb(self) -> float:
+        """Resident memory of all its processes together, in MB; shared pages count in each."""
+        return sum(_resident_mb(pid) for pid in self._pids())
+
     def _pids(self) -> list[int]:
-        return [self.process.pid, *_children(self.process.pid)]
+        return [self.process.pid, *descendants(self.process.pid)]
 
 
 @contextmanager
@@ -59,7 +63,7 @@ def launched(
         SystemExit: it does not become ready.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RCMVAE_", "BENTOML_"))}
     log = folder / "log"
     with log.open("wb") as sink:
@@ -81,14 +85,15 @@ def launched(
 
 
 def _wait_ready(process: subprocess.Popen[bytes], url: str, started: float, log: Path) -> None:
-    while not _is_ready(url):
+    while not is_ready(url):
         if process.poll() is not None or time.monotonic() - started > _PATIENCE:
             text = log.read_text(encoding="utf-8", errors="replace")
             raise SystemExit(f"{url}: a server did not become ready:\n{text[-2000:]}")
         time.sleep(0.02)
 
 
-def _is_ready(url: str) -> bool:
+def is_ready(url: str) -> bool:
+    """Whether /readyz answers 200."""
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
             return bool(answer.status == 200)
@@ -96,10 +101,11 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def _children(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """Ids of the processes that a process has started, and of theirs."""
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
     direct = [int(child) for child in listed.split()]
-    return [*direct, *(deeper for child in direct for deeper in _children(child))]
+    return [*direct, *(deeper for child in direct for deeper in descendants(child))]
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -113,7 +119,8 @@ def _resident_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -4,6 +4,8 @@ Debian and Ubuntu have it: ``apt-get install wrk``.
 """
 
 import json
+import os
+import resource
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -54,6 +56,7 @@ class Answered:
         errors: of connections, and answers of a status of 400 or more.
         p50_ms: median latency in milliseconds.
         p99_ms: 99th percentile.
+        client_cores: CPU seconds of wrk itself, a second.
     """
 
     requests: int
@@ -61,6 +64,7 @@ class Answered:
     errors: int
     p50_ms: float
     p99_ms: float
+    client_cores: float
 
     @property
     def rate(self) -> float:
@@ -80,7 +84,9 @@ def require_wrk() -> str:
     return found
 
 
-def send(load: Load, url: str, seconds: float, folder: Path) -> Answered:
+def send(
+    load: Load, url: str, seconds: float, folder: Path, *, on_last_core: bool = False
+) -> Answered:
     """Send a load for some time.
 
     Args:
@@ -88,6 +94,7 @@ def send(load: Load, url: str, seconds: float, folder: Path) -> Answered:
         url: where to.
         seconds: for how long; wrk takes whole ones, at least one.
         folder: for the script and the body.
+        on_last_core: keep wrk to one core, so that it disturbs no other.
 
     Raises:
         SystemExit: wrk failed, or a request did.
@@ -97,15 +104,25 @@ def send(load: Load, url: str, seconds: float, folder: Path) -> Answered:
     # JSON's strings are Lua's for what a path and a media type can hold.
     quoted = {"body": json.dumps(str(body)), "media_type": json.dumps(load.media_type)}
     script.write_text(_SCRIPT.format(**quoted), encoding="utf-8")
-    line = [require_wrk(), "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds))}s"]
+    core = ["taskset", "--cpu-list", str(max(os.sched_getaffinity(0)))] if on_last_core else []
+    line = [*core, require_wrk(), "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds))}s"]
+    before = _children_seconds()
     done = subprocess.run(
         [*line, "-s", str(script), url], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise SystemExit(f"wrk {url}: {done.stderr.strip() or done.stdout.strip()}")
-    answered = Answered(**json.loads(done.stdout.strip().splitlines()[-1]))
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    cores = (_children_seconds() - before) / said["seconds"]
+    answered = Answered(**said, client_cores=cores)
     if answered.errors or not answered.requests:
         raise SystemExit(
             f"{load.name} {url}: {answered.errors} errors, {answered.requests} answers"
         )
     return answered
+
+
+def _children_seconds() -> float:
+    """CPU time of the children of this process that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -25,12 +25,16 @@ from service.routes.feedback_life import (
     delete_feedback,
     get_feedback,
     get_feedback_events,
+    list_disputes,
     list_feedback,
 )
 from service.routes.health import livez, metrics, readyz
+from service.routes.key import get_key
+from service.routes.label_edits import delete_label_edit, post_label_edit
 from service.routes.latent_map import get_latent_map
 from service.routes.page import page, page_asset
 from service.routes.pages import docs, docs_script, openapi, swagger_script, swagger_style
+from service.routes.points import get_point
 from service.routes.predict import predict
 from service.routes.reconstruct import reconstruct
 from service.routes.retrain import get_retrain, post_retrain
@@ -56,7 +60,14 @@ ROUTES: tuple[ScopedRoute, ...] = (
     ScopedRoute(
         "/feedback/{feedback_id}/accept", accept_feedback, methods=["POST"], needs=Scope.ADMIN
     ),
+    ScopedRoute("/disputes", list_disputes, methods=["GET"], needs=Scope.PREDICT),
+    ScopedRoute("/key", get_key, methods=["GET"], needs=Access.ANY_KEY),
+    ScopedRoute("/points/{point_id}", get_point, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/labels", get_labels, methods=["GET"], needs=Access.ANY_KEY),
+    ScopedRoute("/labels/edits", post_label_edit, methods=["POST"], needs=Scope.ADMIN),
+    ScopedRoute(
+        "/labels/edits/{edit_id}", delete_label_edit, methods=["DELETE"], needs=Scope.ADMIN
+    ),
     ScopedRoute("/bundle", get_bundle, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/candidates", get_candidates, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/latent-map", get_latent_map, methods=["GET"], needs=Scope.PREDICT),

@@ -52,8 +52,25 @@ def parse_feedback_query(query: QueryParams) -> FeedbackQuery:
         label=None if label is None else label_name("label", label),
         author=author,
     )
-    limit = count_of("limit", query.get("limit", str(DEFAULT_LIMIT)), MOST)
-    return FeedbackQuery(which, limit, _place(query.get("cursor")))
+    return FeedbackQuery(which, _limit(query), _place(query.get("cursor")))
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeQuery:
+    """Which part of the disputes to list; as in `FeedbackQuery`."""
+
+    limit: int
+    before: int | None
+
+
+def parse_dispute_query(query: QueryParams) -> DisputeQuery:
+    """Read the query.
+
+    Raises:
+        InvalidInput: a parameter is unknown or does not fit.
+    """
+    refuse_unknown(query, frozenset({"cursor", "limit"}))
+    return DisputeQuery(_limit(query), _place(query.get("cursor")))
 
 
 def parse_reason(query: QueryParams) -> str | None:
@@ -74,6 +91,10 @@ def cursor_of(place: int | None) -> str | None:
     if place is None:
         return None
     return base64.urlsafe_b64encode(f"f1:{place}".encode()).decode().rstrip("=")
+
+
+def _limit(query: QueryParams) -> int:
+    return count_of("limit", query.get("limit", str(DEFAULT_LIMIT)), MOST)
 
 
 def _place(cursor: str | None) -> int | None:

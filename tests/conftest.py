@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.postgresql import PostgresServer, postgres_server
 from tests.e2e.quickstart_run import QuickstartRun, make_quickstart_run
-from tests.postgresql import PostgresServer, postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -52,6 +52,13 @@ class Change:
     superseded_by: str | None
 
 
+def voices(statements: Sequence[Statement]) -> tuple[Statement, ...]:
+    """What every author said last of an input, in the order in which it was said."""
+    ordered = sorted(statements, key=lambda s: s.seq)
+    newest = {s.author: s for s in ordered}
+    return tuple(s for s in ordered if newest[s.author] is s)
+
+
 def prevailing(statements: Sequence[Statement]) -> Statement:
     """The statement that stands for its input.
 
@@ -61,9 +68,9 @@ def prevailing(statements: Sequence[Statement]) -> Statement:
     Args:
         statements: all that count for one input, at least one.
     """
-    voices = {s.author: s for s in sorted(statements, key=lambda s: s.seq)}
-    votes = Counter(s.label for s in voices.values())
-    last = {s.label: s.seq for s in sorted(voices.values(), key=lambda s: s.seq)}
+    heard = voices(statements)
+    votes = Counter(s.label for s in heard)
+    last = {s.label: s.seq for s in heard}
     label = max(votes, key=lambda name: (votes[name], last[name]))
     return max((s for s in statements if s.label == label), key=_standing)
 

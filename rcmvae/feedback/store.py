@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
-from rcmvae.feedback import history, listing, lives, reconciling, renaming, shown, submissions
+from rcmvae.feedback import (
+    disputes,
+    history,
+    listing,
+    lives,
+    reconciling,
+    renaming,
+    shown,
+    submissions,
+)
 from rcmvae.feedback.capture_store import CaptureStore
 from rcmvae.feedback.claim_store import ClaimStore
 from rcmvae.feedback.postgresql import lock_key, lock_lives
@@ -19,6 +28,7 @@ from rcmvae.feedback.reconciling import Reconciled
 from rcmvae.feedback.record import (
     ANONYMOUS,
     MAX_SOURCE,
+    DisputePage,
     FeedbackCounts,
     FeedbackEvent,
     FeedbackFilter,
@@ -132,6 +142,18 @@ class FeedbackStore(ClaimStore, CaptureStore):
             raise ValueError(f"expected limit >= 1, got {limit}")
         with self._database.read() as connection:
             return listing.page(connection, which, limit, before)
+
+    def disputes(self, *, limit: int, before: int | None = None) -> DisputePage:
+        """Return inputs that authors disagree about, those spoken in last first.
+
+        Args:
+            limit: at most so many, at least 1.
+            before: ``next_before`` of the page that came before.
+        """
+        if limit < 1:
+            raise ValueError(f"expected limit >= 1, got {limit}")
+        with self._database.read() as connection:
+            return disputes.page(connection, limit, before)
 
     def withdraw(self, feedback_id: str, actor: str, reason: str | None = None) -> FeedbackRecord:
         """Take a correction back, and return it; a second time changes nothing.

@@ -1,17 +1,27 @@
-"""What became of feedback: GET /feedback, its items, their histories, DELETE, and accepting."""
+"""What became of feedback: listings, items, their histories, DELETE, and accepting."""
+
+import re
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rcmvae.feedback import FeedbackEvent, FeedbackRecord, FeedbackStatus
+from rcmvae.errors import FeedbackNotFound
+from rcmvae.feedback import Dispute, FeedbackEvent, FeedbackRecord, FeedbackStatus
 from service.access import Scope, principal_of, require_scope
-from service.feedback_query import cursor_of, parse_feedback_query, parse_reason
+from service.feedback_query import (
+    cursor_of,
+    parse_dispute_query,
+    parse_feedback_query,
+    parse_reason,
+)
 from service.json_response import json_response
+from service.people_schemas import DisputesAnswer, DisputeState
 from service.predict_request import refuse_unknown
 from service.problem import refusal
 from service.runtime import runtime_of
 from service.schemas import FeedbackHistory, FeedbackLine, FeedbackListing, FeedbackState
 
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _SETTLED = (FeedbackStatus.REJECTED, FeedbackStatus.WITHDRAWING, FeedbackStatus.WITHDRAWN)
 """What accepting cannot bring back."""
 
@@ -31,6 +41,16 @@ async def list_feedback(request: Request) -> Response:
     )
     items = [state_of(record) for record in page.records]
     return json_response(FeedbackListing(items=items, next=cursor_of(page.next_before)))
+
+
+async def list_disputes(request: Request) -> Response:
+    """Inputs that people disagree about, those spoken in last first."""
+    wanted = parse_dispute_query(request.query_params)
+    page = await runtime_of(request).store.run(
+        lambda store: store.disputes(limit=wanted.limit, before=wanted.before)
+    )
+    disputes = [_dispute_of(dispute) for dispute in page.disputes]
+    return json_response(DisputesAnswer(disputes=disputes, next=cursor_of(page.next_before)))
 
 
 async def get_feedback_events(request: Request) -> Response:
@@ -86,6 +106,11 @@ def state_of(record: FeedbackRecord) -> FeedbackState:
     )
 
 
+def _dispute_of(dispute: Dispute) -> DisputeState:
+    voices = [state_of(record) for record in dispute.voices]
+    return DisputeState(label=dispute.label, voices=voices)
+
+
 def _line_of(event: FeedbackEvent) -> FeedbackLine:
     return FeedbackLine(
         created=event.created, actor=event.actor, status=event.status, detail=event.detail
@@ -93,4 +118,12 @@ def _line_of(event: FeedbackEvent) -> FeedbackLine:
 
 
 def _id_of(request: Request) -> str:
-    return str(request.path_params["feedback_id"])
+    """The id in the path.
+
+    Raises:
+        FeedbackNotFound: nothing can have it; PostgreSQL would fail at a NUL.
+    """
+    feedback_id = str(request.path_params["feedback_id"])
+    if not _ID.fullmatch(feedback_id):
+        raise FeedbackNotFound("no feedback has this id")
+    return feedback_id

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from benchmarks.postgresql import PostgresServer
 from rcmvae.errors import FeedbackNotFound, StoreUnavailable
 from rcmvae.feedback import FeedbackStore
 from rcmvae.feedback.__main__ import main
 from rcmvae.feedback.backup import back_up, restore
 from rcmvae.feedback.revision import downgrade
 from rcmvae.feedback.sqlite import choose_driver, choose_journal
-from tests.postgresql import PostgresServer
 from tests.rcmvae.feedback_fixtures import acknowledged, correction, let_go, start_child, url_of
 
 

@@ -152,11 +152,14 @@ class LifeAndBundle(RuleBasedStateMachine):
                 [record.feedback_id for record in claim.subtract],
             )
 
+    def heard(self, seed: int) -> list[tuple[str, int, str, str]]:
+        return [s for s in self.said if s[1] == seed and s[0] not in self.silent]
+
     def expected(self) -> dict[int, str]:
         """Label of each input by the words of the rule, not by its code."""
         found = dict[int, str]()
         for seed in {said[1] for said in self.said}:
-            heard = [s for s in self.said if s[1] == seed and s[0] not in self.silent]
+            heard = self.heard(seed)
             voice = {author: label for _, _, author, label in heard}
             votes = Counter(voice.values())
             leading = {label for label in votes if votes[label] == max(votes.values())}
@@ -178,6 +181,24 @@ class LifeAndBundle(RuleBasedStateMachine):
             status = self.store.get(feedback_id).status
             claimed = status in (FeedbackStatus.CLAIMED, FeedbackStatus.QUEUED)
             assert claimed or lines[-1].status is status
+
+    @invariant()
+    def the_disputes_are_what_people_disagree_about(self) -> None:
+        spoken = list[tuple[int, str, list[str]]]()  # last voice, label, ids of the voices
+        order = {said[0]: n for n, said in enumerate(self.said)}
+        for seed, label in self.expected().items():
+            newest = {author: (name, said) for name, _, author, said in self.heard(seed)}
+            if len({said for _, said in newest.values()}) > 1:
+                ids = sorted((name for name, _ in newest.values()), key=order.__getitem__)
+                spoken.append((order[ids[-1]], label, ids[::-1]))
+        before, found = None, list[tuple[str, list[str]]]()
+        while True:
+            page = self.store.disputes(limit=1, before=before)
+            found += [(d.label, [v.feedback_id for v in d.voices]) for d in page.disputes]
+            before = page.next_before
+            if before is None:
+                break
+        assert found == [(label, ids) for _, label, ids in sorted(spoken, reverse=True)]
 
     @invariant()
     def the_listing_has_everything_once(self) -> None:

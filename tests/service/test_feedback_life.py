@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from rcmvae.errors import IdempotencyInFlight
-from rcmvae.feedback import FeedbackStore
+from rcmvae.feedback import FeedbackStore, NewFeedback
 from service.asgi import create_app
 from service.settings import Settings
-from tests.service.app_client import AppClient
+from tests.service.app_client import AppClient, running_app
 from tests.service.problems import assert_problem
 from tests.service.small_bundle import publish_small
 
@@ -193,3 +194,48 @@ def test_what_cannot_be_accepted(client: AppClient) -> None:
     assert client.get(f"/feedback/{feedback_id}").json()["status"] == "withdrawn"
     assert_problem(client.post("/feedback/no/accept"), 404, "feedback_id")
     assert_problem(client.post(f"/feedback/{feedback_id}/accept?why=so"), 422)
+
+
+def test_disputes_are_listed_until_the_voices_agree(client: AppClient, settings: Settings) -> None:
+    assert client.get("/disputes").json() == {"disputes": [], "next": None}
+    with FeedbackStore.open(settings.store_url) as store:
+        for number, second in ((0, "a"), (1, "b"), (2, "b")):
+            x = np.asarray(row(number), dtype=np.float32).reshape(2, 3)
+            store.add([NewFeedback("a", x)], author="ada")
+            store.add([NewFeedback(second, x)], author="bob")
+    first = client.get("/disputes", params={"limit": 1}).json()
+    (dispute,) = first["disputes"]
+    assert dispute["label"] == "b"
+    assert [(v["author"], v["label"]) for v in dispute["voices"]] == [("bob", "b"), ("ada", "a")]
+    rest = client.get("/disputes", params={"limit": 1, "cursor": first["next"]}).json()
+    assert rest["next"] is None
+    (other,) = rest["disputes"]
+    assert client.request("DELETE", f"/feedback/{other['voices'][0]['feedback_id']}").is_success
+    assert client.get("/disputes").json() == {"disputes": [dispute], "next": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [({"cursor": "x"}, "cursor"), ({"limit": "0"}, "limit"), ({"a": "1"}, "query")],
+)
+def test_a_query_for_disputes_that_does_not_fit(
+    client: AppClient, query: dict[str, str], field: str
+) -> None:
+    assert_problem(client.get("/disputes", params=query), 422, field)
+
+
+@pytest.mark.parametrize("strange", ["%00", "a%00b", "%ff", "a.b", "a" * 65])
+def test_what_no_id_looks_like_is_not_asked_for(settings: Settings, strange: str) -> None:
+    """PostgreSQL fails at a NUL, which would look like a store that is away; here it is away."""
+    publish_small(settings.models_dir, "v1")
+    nowhere = f"sqlite:///{settings.models_dir}/CURRENT/in-a-file.db"
+    away = settings.model_copy(update={"store_url": nowhere})
+    with running_app(away) as client:
+        assert_problem(client.get("/feedback/nobody"), 503)
+        for method, path in (
+            ("GET", f"/feedback/{strange}"),
+            ("DELETE", f"/feedback/{strange}"),
+            ("GET", f"/feedback/{strange}/events"),
+            ("POST", f"/feedback/{strange}/accept"),
+        ):
+            assert_problem(client.request(method, path), 404, "feedback_id")

@@ -45,6 +45,19 @@ def test_thumbnails_of_every_kind_of_point(client: AppClient) -> None:
     assert (sheet[2:, 3:, 3] == 0).all()
 
 
+def test_the_values_of_a_point(client: AppClient) -> None:
+    row = [0.0, 0.25, 0.5, 0.75, 1.0, 0.125]
+    answer = client.post("/predict", json={"inputs": [row]}).json()
+    prediction_id = answer["predictions"][0]["prediction_id"]
+    for name, values in {"r-11": UNLABELLED, prediction_id: row}.items():
+        point = client.get(f"/points/{name}").json()
+        assert point["point_id"] == name
+        np.testing.assert_allclose(np.ravel(point["input"]), values, atol=1e-6)
+        assert np.shape(point["input"]) == (2, 3)
+    assert_problem(client.get("/points/r-99"), 404, "point_id")
+    assert_problem(client.get("/points/r-11?colour=red"), 422, "query")
+
+
 def test_what_a_browser_may_keep(client: AppClient) -> None:
     answer = client.post("/predict", json={"inputs": [CIRCLE]}).json()
     name = answer["predictions"][0]["prediction_id"]

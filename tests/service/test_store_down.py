@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.postgresql import PostgresServer
 from rcmvae.feedback import FeedbackStore
 from service.settings import Settings
-from tests.postgresql import PostgresServer
 from tests.service.app_client import AppClient, running_app
 from tests.service.problems import assert_problem
 from tests.service.small_bundle import publish_small

@@ -14,8 +14,10 @@ export function KeyDialog({ onKey }: { onKey: () => void }) {
     keyDialog.value = false;
     keyWanted.value = false;
   };
+  // Told after the fact: by then a wrong key may have opened it again.
+  const closed = (): void => { if (!dialog.current!.open) shut(); };
   return (
-    <dialog ref={dialog} onClose={shut} aria-labelledby="key-title">
+    <dialog ref={dialog} onClose={closed} aria-labelledby="key-title">
       <form onSubmit={(event) => {
         event.preventDefault();
         setKey(String(new FormData(event.currentTarget).get("key") ?? ""));
@@ -23,7 +25,7 @@ export function KeyDialog({ onKey }: { onKey: () => void }) {
         onKey();
       }}>
         <h2 id="key-title">Key</h2>
-        <p class="hint">{keyWanted.value ? "The service asks for a key. " : ""}It is kept until this tab closes and sent to this service alone.</p>
+        <p class="hint">{keyWanted.value && (key.value ? "The service does not know this key, or it has expired. " : "The service asks for a key. ")}It is kept until this tab closes and sent to this service alone.</p>
         <label for="key-field">API key</label>
         <input id="key-field" name="key" type="password" autocomplete="off" defaultValue={key.value} />
         <div class="row">

@@ -1,7 +1,8 @@
 import { batch } from "@preact/signals";
 import { described, extentOf, type Group } from "../data/groups";
 import { NO_FILTER } from "../data/filter";
-import { choose, filter, flight, groups, points } from "./map";
+import { labelPoints } from "./labelling";
+import { choose, filter, flight, groups, points, visible } from "./map";
 import { panel } from "./view";
 
 /** Flies to a group that nobody has named, selects it and opens where it is labelled. */
@@ -21,6 +22,20 @@ export function showRows(rows: number[]): void {
   const { centre, radius } = described(points.value, rows);
   flight.value = { centre, radius: seenRadius(radius) };
   choose(rows, "replace");
+}
+
+/** The points of a channel that the filter lets through. */
+export function rowsOf(channel: number): number[] {
+  const [shown, through] = [points.value, visible.value];
+  if (!shown || !through) return [];
+  const rows: number[] = [];
+  shown.categories.channel.codes.forEach((code, row) => { if (code === channel && through[row]) rows.push(row); });
+  return rows;
+}
+
+/** Labels all points of a channel that the filter lets through. */
+export function labelChannel(channel: number, label: string): Promise<boolean> {
+  return labelPoints(rowsOf(channel).map((row) => points.value!.ids[row]!), label);
 }
 
 /** With what lies around, so that one still sees where on the map it is. */

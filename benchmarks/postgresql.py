@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: one server for a session, an empty database for every test."""
+"""A real PostgreSQL for tests and benchmarks: one server, an empty database for each use."""
 
 import os
 import tempfile
