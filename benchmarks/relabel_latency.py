@@ -163,14 +163,13 @@ def _round(
 def job_settled(client: httpx.Client, after: str | None) -> str:
     """The newest job, once none is open and it is another than ``after``."""
     end = time.time() + PATIENCE
-    answer: object = None
     while time.time() < end:
         answer = client.get("/retrain").json()
         newest = answer["history"][0]["job_id"] if answer["history"] else ""
         if answer["state"] == "idle" and (after is None or newest != after):
             return newest
         time.sleep(0.02)
-    raise TimeoutError(f"expected a retrain job to end, got {answer}")
+    raise TimeoutError("no retrain job ended")
 
 
 def _job_started(client: httpx.Client) -> float:
