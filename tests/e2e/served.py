@@ -96,20 +96,26 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIEN
 
 
 def start(
-    folder: Path, *, host: str | None = None, program: str = _PROGRAM, **settings: str
+    folder: Path,
+    *,
+    host: str | None = None,
+    port: str | None = None,
+    program: str = _PROGRAM,
+    **settings: str,
 ) -> Server:
     """Start a server without waiting for it.
 
     Args:
         folder: for its models, store and log.
         host: to listen at.
+        port: to listen at; without it a free one.
         program: what BentoML serves, this repository's service or a folder of its own.
         settings: variables without their prefix.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or str(free_port())
     command = [sys.executable, "-m", "bentoml", "serve", program]
-    command += ["--port", str(port), *(["--host", host] if host else [])]
+    command += ["--port", port, *(["--host", host] if host else [])]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
             command,
@@ -122,9 +128,11 @@ def start(
 
 
 @contextmanager
-def serving(folder: Path, *, program: str = _PROGRAM, **settings: str) -> Iterator[Server]:
+def serving(
+    folder: Path, *, port: str | None = None, program: str = _PROGRAM, **settings: str
+) -> Iterator[Server]:
     """A server that lives, until the end of the block; arguments as of `start`."""
-    server = start(folder, program=program, **settings)
+    server = start(folder, port=port, program=program, **settings)
     try:
         wait_until(lambda: _lives(server), f"livez\n{server.log}")
         yield server
