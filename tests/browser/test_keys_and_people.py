@@ -19,6 +19,7 @@ from rcmvae.feedback import FeedbackStore, NewFeedback
 from service.access import Scope
 from tests.browser.axe import serious_faults
 from tests.browser.chromium import Tab, open_tab
+from tests.browser.digits_service import captures
 from tests.e2e.served import Server, serving, wait_until
 from tests.service.small_bundle import SHAPE, known_inputs, publish_small, small_draft
 from tests.service.test_keys import added
@@ -62,6 +63,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
         x = known_inputs(12, seed=5)
         answer = server.post("/predict", {"inputs": x.reshape(len(x), -1).tolist()})
         assert answer.status_code == 200, answer.text
+        wait_until(lambda: captures(server) == len(x), "the inputs are on the map")
         yield Keyed(server, reader, labeller, admin)
 
 
