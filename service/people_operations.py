@@ -1,8 +1,14 @@
 """What people at the page are told besides, for the OpenAPI document."""
 
 from service.feedback_query import DEFAULT_LIMIT, MOST
-from service.operation import WAITING_ERRORS, Operation, in_path, in_query
-from service.people_schemas import DisputesAnswer, KeyAnswer, PointAnswer
+from service.operation import BODY_ERRORS, WAITING_ERRORS, Operation, in_path, in_query
+from service.people_schemas import (
+    DisputesAnswer,
+    KeyAnswer,
+    LabelEditAnswer,
+    LabelEditBody,
+    PointAnswer,
+)
 
 PEOPLE_OPERATIONS = (
     Operation(
@@ -32,5 +38,23 @@ PEOPLE_OPERATIONS = (
         PointAnswer,
         errors=(404, 422, *WAITING_ERRORS),
         parameters=(in_path("point_id", {"type": "string"}),),
+    ),
+    Operation(
+        "/labels/edits",
+        "post",
+        "Rename, merge or delete a label; answered once durable.",
+        202,
+        LabelEditAnswer,
+        LabelEditBody,
+        errors=BODY_ERRORS,
+    ),
+    Operation(
+        "/labels/edits/{edit_id}",
+        "delete",
+        "Undo an edit of a label.",
+        202,
+        LabelEditAnswer,
+        errors=(404, 422, *WAITING_ERRORS),
+        parameters=(in_path("edit_id", {"type": "string"}),),
     ),
 )
