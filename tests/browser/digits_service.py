@@ -30,7 +30,8 @@ def digits_service(tiny: TinyRun, folder: Path, **settings: str) -> Iterator[Ser
         yield server
 
 
-def _captures(server: Server) -> int:
+def captures(server: Server) -> int:
+    """How many inputs that were sent are on the map."""
     table = pa.ipc.open_stream(server.get("/latent-map?sources=capture").content).read_all()
     return len(table)
 
