@@ -66,6 +66,8 @@ def test_the_queue_is_labelled_by_keys_alone(server: Server, page: Page) -> None
     stored = Stored(server)
     page.goto(server.url)
     expect(page.get_by_text("19 more wait")).to_be_visible()
+    # Which keys there are comes with the bundle.
+    expect(page.get_by_role("group", name="Labels").get_by_role("button")).to_have_count(9)
     page.keyboard.press("3")
     expect(page.get_by_text("18 more wait")).to_be_visible()
     page.keyboard.press("Space")
@@ -256,3 +258,19 @@ def test_what_is_no_picture_is_refused(server: Server, page: Page) -> None:
         {"name": "four.png", "mimeType": "image/png", "buffer": b"no picture"}
     )
     expect(page.locator(".notice.bad")).to_contain_text("reads no picture")
+
+
+def test_a_telephone_shows_the_map_and_where_to_name(server: Server, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(server.url)
+    shown = page.locator(".map")
+    expect(shown).to_have_attribute("data-camera", re.compile(r"\d"))
+    page.get_by_role("button", name=re.compile("^Show the|^Show and")).click()
+    expect(page.get_by_label("What are these?")).to_be_in_viewport()
+    expect(shown).to_be_in_viewport()
+    box = shown.bounding_box()
+    assert box is not None
+    assert box["height"] >= 300
+    for selector in ("main", "html"):
+        room = page.locator(selector).evaluate("one => [one.scrollWidth, one.clientWidth]")
+        assert room[0] <= room[1] <= 390

@@ -17,7 +17,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from rcmvae.bundle import GateOutcome, GateReport, stage_bundle
 from rcmvae.feedback import FeedbackStore, NewFeedback
 from service.access import Scope
+from tests.browser.axe import serious_faults
 from tests.browser.chromium import Tab, open_tab
+from tests.browser.digits_service import captures
 from tests.e2e.served import Server, serving, wait_until
 from tests.service.small_bundle import SHAPE, known_inputs, publish_small, small_draft
 from tests.service.test_keys import added
@@ -61,6 +63,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
         x = known_inputs(12, seed=5)
         answer = server.post("/predict", {"inputs": x.reshape(len(x), -1).tolist()})
         assert answer.status_code == 200, answer.text
+        wait_until(lambda: captures(server) == len(x), "the inputs are on the map")
         yield Keyed(server, reader, labeller, admin)
 
 
@@ -107,7 +110,7 @@ def test_every_view_works_with_a_key_that_may_look(keyed: Keyed, tab: Tab) -> No
     expect(page.get_by_text("does not know this key")).to_be_visible()
     enter(page, keyed.reader)
     expect(page.locator(".map")).to_have_attribute("data-points", "15")
-    expect(page.get_by_role("button", name="Change the key")).to_have_text("Key of rita")
+    expect(page.get_by_role("button", name="Key of")).to_have_text("Key of rita")
 
     # What an <img> and an EventSource could not be let in for.
     expect(page.get_by_role("img", name="the input to label")).to_be_visible()
@@ -159,15 +162,30 @@ def test_new_names_need_their_scope(keyed: Keyed, tab: Tab) -> None:
         ]
 
 
-def test_an_administrator_accepts_what_was_held_back(keyed: Keyed, tab: Tab) -> None:
+def hold_back(keyed: Keyed, grey: float) -> str:
+    """Quarantine what tim says of a grey input; returns its feedback id."""
     with FeedbackStore.open(keyed.server.store_url) as store:
-        x = np.full(SHAPE, 0.5, np.float32)
-        (doubted,) = store.add([NewFeedback("square", x)], author="tim")
+        (doubted,) = store.add(
+            [NewFeedback("square", np.full(SHAPE, grey, np.float32))], author="tim"
+        )
         claim = store.claim(worker="w", limit=99, lease=timedelta(minutes=1))
         assert claim is not None
         store.quarantine(claim.token, [doubted.feedback_id], "others call that region circle")
         store.release(claim.token)
+    return doubted.feedback_id
 
+
+def dispute(keyed: Keyed, grey: float) -> str:
+    """Let tim and lena disagree about a grey input; returns the id of what lena says, later."""
+    x = np.full(SHAPE, grey, np.float32)
+    with FeedbackStore.open(keyed.server.store_url) as store:
+        store.add([NewFeedback("square", x)], author="tim")
+        (later,) = store.add([NewFeedback("circle", x)], author="lena")
+    return later.feedback_id
+
+
+def test_an_administrator_accepts_what_was_held_back(keyed: Keyed, tab: Tab) -> None:
+    feedback_id = hold_back(keyed, 0.5)
     page = open_with(tab, keyed, keyed.labeller)
     page.get_by_role("tab", name="Feedback 1").click()
     item = page.get_by_role("list", name="Held back").get_by_role("listitem")
@@ -175,20 +193,16 @@ def test_an_administrator_accepts_what_was_held_back(keyed: Keyed, tab: Tab) -> 
     expect(item).to_contain_text("others call that region circle")
     expect(item.get_by_role("button", name="Accept")).to_be_disabled()
     expect(page.locator(".refused")).to_contain_text("lacks the scope admin")
-    page.get_by_role("button", name="Change the key").click()
+    page.get_by_role("button", name="Key of").click()
     enter(page, keyed.admin)
     item.get_by_role("button", name="Accept").click()
     expect(page.get_by_text("Nothing is held back.")).to_be_visible()
     expect(page.get_by_role("tab", name="Feedback")).to_have_text("Feedback")
-    assert keyed.server.get(f"/feedback/{doubted.feedback_id}").json()["status"] == "queued"
+    assert keyed.server.get(f"/feedback/{feedback_id}").json()["status"] == "queued"
 
 
 def test_a_dispute_is_listed_and_settled(keyed: Keyed, tab: Tab) -> None:
-    with FeedbackStore.open(keyed.server.store_url) as store:
-        x = np.full(SHAPE, 0.25, np.float32)
-        (_,) = store.add([NewFeedback("square", x)], author="tim")
-        (wrong,) = store.add([NewFeedback("circle", x)], author="lena")
-
+    feedback_id = dispute(keyed, 0.25)
     page = open_with(tab, keyed, keyed.admin)
     page.get_by_role("tab", name="Feedback").click()
     page.get_by_role("button", name="In conflict").click()
@@ -199,7 +213,7 @@ def test_a_dispute_is_listed_and_settled(keyed: Keyed, tab: Tab) -> None:
     expect(voices.nth(1)).to_contain_text("square by tim")
     voices.nth(0).get_by_role("button", name="Take back").click()
     expect(page.get_by_text("Nobody disagrees about an input.")).to_be_visible()
-    assert keyed.server.get(f"/feedback/{wrong.feedback_id}").json()["status"] == "withdrawn"
+    assert keyed.server.get(f"/feedback/{feedback_id}").json()["status"] == "withdrawn"
 
 
 def test_an_administrator_promotes_and_rolls_back(keyed: Keyed, tab: Tab) -> None:
@@ -220,3 +234,23 @@ def test_an_administrator_promotes_and_rolls_back(keyed: Keyed, tab: Tab) -> Non
 
 def _served(keyed: Keyed) -> str:
     return str(keyed.server.get("/bundle").json()["bundle_version"])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_fault_where_somebody_decides(
+    keyed: Keyed, browser: Browser, theme: str
+) -> None:
+    hold_back(keyed, 0.1 if theme == "light" else 0.2)
+    dispute(keyed, 0.7 if theme == "light" else 0.8)
+    with open_tab(browser, theme, expected=REFUSED) as opened:
+        page = open_with(opened, keyed, keyed.reader)
+        page.get_by_role("tab", name="Feedback").click()
+        expect(page.get_by_role("button", name="Accept").first).to_be_disabled()
+        assert serious_faults(page) == []
+        page.get_by_role("button", name="In conflict").click()
+        expect(page.locator(".voices").first).to_be_visible()
+        assert serious_faults(page) == []
+        page.get_by_role("tab", name="Label").click()
+        page.get_by_role("radio", name="Lasso").click()
+        expect(page.get_by_role("radio", name="Add to the selection")).to_be_visible()
+        assert serious_faults(page) == []

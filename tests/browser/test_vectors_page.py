@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.digits_service import captures
 from tests.e2e.served import Server, serving, wait_until
 from tests.training.tiny import run_main, set_flags
 from training.data import load_source
@@ -34,6 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         x = load_source("wine").train.x[:12]
         answer = running.post("/predict", {"inputs": x.tolist()})
         assert answer.status_code == 200, answer.text
+        wait_until(lambda: captures(running) == len(x), "the inputs are on the map")
         yield running
 
 

@@ -1,5 +1,4 @@
 import { percent, versionName } from "./format";
-import { key } from "../api/key";
 import { access, refusal } from "../state/access";
 import { learn, learning, retrain } from "../state/learning";
 import { waitingLabels } from "../state/labelling";
@@ -31,7 +30,7 @@ export function Header() {
           {learning.value ? "Learning …" : waits ? `Learn from ${waits} ${waits === 1 ? "label" : "labels"}` : "Learn"}
           {learning.value && <progress max={1} {...(progress === null ? {} : { value: progress })} aria-label="Progress of learning" />}
         </button>
-        <button type="button" onClick={() => { keyDialog.value = true; }} aria-label={key.value ? "Change the key" : "Enter a key"}>
+        <button type="button" onClick={() => { keyDialog.value = true; }} aria-label={access.value?.has_key ? `Key of ${access.value.owner}, change it` : "Enter a key"}>
           {access.value?.has_key ? `Key of ${access.value.owner}` : "Key"}
         </button>
         <button type="button" aria-label={theme.value === "dark" ? "Light theme" : "Dark theme"} onClick={() => setTheme(theme.value === "dark" ? "light" : "dark")}>

@@ -5,17 +5,24 @@ import { keyDialog } from "../state/view";
 /** Asks for the API key; it stays in this tab. */
 export function KeyDialog({ onKey }: { onKey: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const closing = useRef(false);
   const open = keyDialog.value || keyWanted.value;
   useEffect(() => {
     if (open && !dialog.current!.open) dialog.current!.showModal();
-    if (!open && dialog.current!.open) dialog.current!.close();
+    if (!open && dialog.current!.open) {
+      closing.current = true;
+      dialog.current!.close();
+    }
   }, [open]);
   const shut = (): void => {
     keyDialog.value = false;
     keyWanted.value = false;
   };
-  // Told after the fact: by then a wrong key may have opened it again.
-  const closed = (): void => { if (!dialog.current!.open) shut(); };
+  // Told after the fact, when a wrong key may have opened it again: only a person's own closing shuts it.
+  const closed = (): void => {
+    if (closing.current) closing.current = false;
+    else shut();
+  };
   return (
     <dialog ref={dialog} onClose={closed} aria-labelledby="key-title">
       <form onSubmit={(event) => {

@@ -14,6 +14,12 @@ export function showGroup(group: Group | undefined = groups.value[0]): void {
     panel.value = "label";
   });
   choose(group.rows, "replace");
+  showNameField();
+}
+
+/** Where the screen is too small for map and panel, the field for a name is below. */
+function showNameField(): void {
+  requestAnimationFrame(() => document.querySelector("#new-label")?.scrollIntoView({ block: "nearest" }));
 }
 
 /** Flies to some rows and selects them. */

@@ -8,7 +8,7 @@ import { askDrift, followEvents } from "./live";
 import { loadMap } from "./map";
 import { attempt, notify } from "./notices";
 import { askBundle, bundle } from "./service";
-import { fill, asked } from "./queue";
+import { asked, fill, queue } from "./queue";
 
 /** When the service is asked again: at events where they come, and by the clock in any case. */
 const LEARNING_MILLISECONDS = 700;
@@ -29,6 +29,8 @@ export function begin(end: AbortSignal): void {
     if (!mapIsStale || document.hidden) return;
     mapIsStale = false;
     void loadMap();
+    // Nothing was worth a label; now there may be something.
+    if (asked.value && !queue.value.length) void fill();
   }, MAP_MILLISECONDS);
   let timer = 0;
   const beat = async (): Promise<void> => {
