@@ -179,8 +179,10 @@ def soak(
                 if chance.random() < AT_WORK:
                     _wait_for_work(store, address)
                 time.sleep(chance.uniform(0.0, pause))
-                for each in (*everybody, *clients):
-                    each.require_well()
+                for victim in everybody:
+                    victim.require_well()
+                for client in clients:
+                    client.require_well()
                 aim = chance.choices(list(_AIMS), list(_AIMS.values()))[0]
                 killed[aim] += _strike(aim, server, watchers, chance)
             said = [client.stop() for client in clients]

@@ -28,6 +28,7 @@ from service.drift import DriftWatch
 from service.drift_answer import drift_answer
 from service.event_feed import EventFeed
 from service.event_source import LOOK_SECONDS, EventSource
+from service.feedback_queue import FeedbackQueue
 from service.hotswap import BundleWatcher
 from service.inference import Inference
 from service.live_points import LivePoints
@@ -65,6 +66,7 @@ class Runtime:
         metrics: of this worker and, at a scrape, of all.
         bundles: what is served.
         store: feedback.
+        feedback: posts of feedback on their way into the store.
         captures: inputs of recent predictions.
         capture_choice: which of them are kept.
         drift: whether the traffic is still like the calibration sample.
@@ -82,6 +84,7 @@ class Runtime:
     metrics: Metrics
     bundles: BundleWatcher
     store: LazyStore
+    feedback: FeedbackQueue
     captures: CaptureBuffer
     capture_choice: CaptureChoice
     drift: DriftWatch
@@ -206,6 +209,7 @@ def _build(settings: Settings, own: Path) -> Runtime:
         metrics=metrics,
         bundles=bundles,
         store=store,
+        feedback=FeedbackQueue(store),
         captures=captures,
         capture_choice=CaptureChoice(
             settings.capture_policy, settings.capture_uncertain, settings.capture_share

@@ -56,22 +56,31 @@ def lock_migration(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION})
 
 
-def lock_key(connection: Connection, author: str, key: str) -> None:
-    """Wait for another use of an author's idempotency key to end.
+def lock_keys(connection: Connection, keys: Iterable[tuple[str, str]]) -> None:
+    """Wait for other uses of authors' idempotency keys to end.
+
+    Args:
+        connection: in a transaction.
+        keys: an author and his key, each.
 
     Raises:
-        IdempotencyInFlight: it has not ended within the time for locks.
+        IdempotencyInFlight: one has not ended within the time for locks.
     """
     if connection.dialect.name != "postgresql":
         return
-    digest = hashlib.sha256(f"{author}\n{key}".encode()).digest()
-    number = int.from_bytes(digest[:8], "big", signed=True)
     try:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": number})
+        # In order, so that two who wait cannot wait for each other.
+        for number in sorted({_number_of(author, key) for author, key in keys}):
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": number})
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
             raise
         raise IdempotencyInFlight("the first request with this key is not done yet") from error
+
+
+def _number_of(author: str, key: str) -> int:
+    digest = hashlib.sha256(f"{author}\n{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def lock_lives(connection: Connection) -> None:

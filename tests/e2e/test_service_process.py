@@ -190,6 +190,23 @@ def test_sigkill_loses_no_acknowledged_label(tmp_path: Path) -> None:
     assert kept == dict(acknowledged)
 
 
+def test_one_key_from_many_connections_is_one_row(tmp_path: Path) -> None:
+    publish_small(tmp_path / "models", "v1")
+    body = {"items": [{"input": known_inputs(1, seed=5)[0].tolist(), "label": "circle"}]}
+
+    def post(url: str) -> tuple[int, str]:
+        key = {"Idempotency-Key": "one"}
+        response = httpx.post(url, json=body, headers=key, timeout=60)
+        return response.status_code, response.text
+
+    with serving(tmp_path, workers="2") as server, ThreadPoolExecutor(50) as pool:
+        replies = set(pool.map(post, [server.url + "/feedback"] * 50))
+    ((status, _),) = replies
+    assert status == 202
+    with FeedbackStore.open(server.store_url) as store:
+        assert store.counts_by_status().queued == 1
+
+
 def test_sigterm_finishes_what_is_in_flight(tmp_path: Path) -> None:
     """A request is half sent when SIGTERM comes; its other half is still read and answered."""
     publish_small(tmp_path / "models", "v1")
