@@ -5,17 +5,19 @@ python -m benchmarks.graph_cost --runs runs/a
 
 Four graphs run in turn, each with what the one before computes: ``encoder`` (channel logits, all
 channels' moments, features), ``label_map``, ``decoding`` of the best channel, and ``served``, with
-all scores. What is measured is CPU time of the calling thread, in rounds of all four. Other load
+all scores. ``predict`` is the whole ``Predictor.predict``: what a request pays beside its body and
+its answer. What is measured is CPU time of the calling thread, in rounds of all of them. Other load
 still lengthens it, through caches and memory that are shared, and longer graphs more than in
 proportion. So a figure is the median over the quietest quarter of the rounds, those in which all
-four together took least. ``operators`` counts what ONNX Runtime runs after its own fusions, the
+together took least. ``operators`` counts what ONNX Runtime runs after its own fusions, the
 same on every machine. Without ``--runs`` the weights are untrained, which costs the same.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -35,9 +37,10 @@ from benchmarks.result import (
     write_result,
 )
 from benchmarks.run_options import run_config, run_parser, seeds_of, shown
-from rcmvae.bundle import Lineage
+from rcmvae.bundle import Bundle, Lineage, as_bundle
 from rcmvae.bundle.manifest import DECODER, ENCODER, SCORES, TAU
 from rcmvae.graph import LABEL_MAP_OUTPUTS, SERVED_OUTPUTS, Graphs, served_graph
+from rcmvae.predictor import Predictor
 from training.assemble import assemble
 from training.config import RunConfig
 from training.data import Dataset, label_ids, load_dataset
@@ -46,6 +49,9 @@ from training.model.network import RcmVae, channel_count
 from training.recipe import settled
 from training.run import RunFolder
 from training.run_io import read_run
+
+Call = Callable[[NDArray[np.float32]], object]
+"""Answers inputs (N, *shape)."""
 
 BATCHES = (1, 16, 64)
 STAGES = {
@@ -72,8 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runs: list[dict[str, float]] = []
     for run, dataset, network in tqdm(networks, desc="networks"):
         draft = assemble(network, dataset, run, Lineage(method="fit"), label_ids(dataset))
-        graphs = Graphs(*(draft.contents[name] for name in (ENCODER, TAU, DECODER, SCORES)))
-        runs.append(cost_figures(graphs, dataset.test.x, rounds))
+        runs.append(cost_figures(as_bundle(draft), dataset.test.x, rounds))
     result = Result(
         commit=origin.commit,
         command=origin.command,
@@ -104,30 +109,37 @@ def _networks(options: argparse.Namespace) -> list[tuple[RunConfig, Dataset, Rcm
 
 def _untrained(config: RunConfig, seed: int) -> tuple[RunConfig, Dataset, RcmVae]:
     dataset = load_dataset(config.data, seed)
-    run = settled(config, dataset)
+    run = settled(replace(config, seed=seed), dataset)
     torch.manual_seed(seed)
     channels = channel_count(run.model, len(dataset.held_labels))
     return run, dataset, RcmVae(dataset.shape, run.model, channels, dataset.scaling)
 
 
-def cost_figures(graphs: Graphs, x: NDArray[np.float32], rounds: int) -> dict[str, float]:
+def cost_figures(bundle: Bundle, x: NDArray[np.float32], rounds: int) -> dict[str, float]:
     """Microseconds of one run at each stage and batch size, and its share over the encoder.
 
     Args:
-        graphs: of a bundle.
+        bundle: whose graphs and predictor are timed.
         x: inputs, as many as the largest batch or more.
         rounds: how often each is timed, in turn.
     """
+    graphs = Graphs(*(bundle.read(name) for name in (ENCODER, TAU, DECODER, SCORES)))
     models = {name: served_graph(graphs, outputs) for name, outputs in STAGES.items()}
-    sessions = {name: session_of(model) for name, model in models.items()}
     figures = {f"{name}_operators": float(operators(model)) for name, model in models.items()}
+    calls = {name: _graph_call(model, STAGES[name]) for name, model in models.items()}
+    calls["predict"] = Predictor.open(bundle).predict
     for batch in BATCHES:
-        taken = quiet_medians(_in_turn(sessions, x[:batch], rounds))
+        taken = quiet_medians(_in_turn(calls, x[:batch], rounds))
         for name, seconds in taken.items():
             figures[f"{name}_microseconds_{batch}"] = 1e6 * seconds
-        for name in list(STAGES)[1:]:
+        for name in list(taken)[1:]:
             figures[f"{name}_over_encoder_{batch}"] = taken[name] / taken["encoder"] - 1.0
     return figures
+
+
+def _graph_call(model: bytes, outputs: Sequence[str]) -> Call:
+    session = session_of(model)
+    return lambda x: session.run(outputs, {"x": x})
 
 
 def operators(model: bytes) -> int:
@@ -153,23 +165,18 @@ def quiet_medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _in_turn(
-    sessions: Mapping[str, ort.InferenceSession], x: NDArray[np.float32], rounds: int
+    calls: Mapping[str, Call], x: NDArray[np.float32], rounds: int
 ) -> list[dict[str, float]]:
-    """CPU seconds of a run of each in every round."""
-    return [
-        {name: _seconds(session, STAGES[name], x) for name, session in sessions.items()}
-        for _ in range(rounds)
-    ]
+    """CPU seconds of each call in every round."""
+    return [{name: _seconds(call, x) for name, call in calls.items()} for _ in range(rounds)]
 
 
-def _seconds(
-    session: ort.InferenceSession, outputs: Sequence[str], x: NDArray[np.float32]
-) -> float:
-    """Of one run, after one that brings its weights back into the caches."""
-    session.run(outputs, {"x": x})
+def _seconds(call: Call, x: NDArray[np.float32]) -> float:
+    """Of one call, after one that brings its weights back into the caches."""
+    call(x)
     started = time.thread_time()
     for _ in range(REPEATS):
-        session.run(outputs, {"x": x})
+        call(x)
     return (time.thread_time() - started) / REPEATS
 
 

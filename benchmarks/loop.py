@@ -26,7 +26,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.relabel_latency import job_settled, running, wait_for
+from benchmarks.relabel_latency import PATIENCE, running, wait_for
 from benchmarks.result import (
     Result,
     add_options,
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loop", description=__doc__)
     parser.add_argument("--models", type=Path, nargs="+", default=[Path("models")])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--strategy", default="representatives", help="of GET /candidates")
+    parser.add_argument("--strategy", default="ood", help="of GET /candidates")
     add_options(parser)
     options = parser.parse_args(given)
     origin = provenance("loop", given)
@@ -201,7 +201,7 @@ def _until_alarm(client: Client, stream: Iterator[tuple[NDArray[np.float32], str
 
 def _teach(client: Client, folder: Path, workers: int, strategy: str) -> tuple[float, float]:
     """Label what is asked for; how many, and seconds from the 202 until all workers serve it."""
-    before = job_settled(client.http, after=None)
+    before = _relabelled(client.http)
     reply = client.http.get("/candidates", params={"count": LABELS, "strategy": strategy}).json()
     items = [
         {"prediction_id": each["prediction_id"], "label": client.truth[each["prediction_id"]]}
@@ -209,9 +209,20 @@ def _teach(client: Client, folder: Path, workers: int, strategy: str) -> tuple[f
     ]
     client.http.post("/feedback", json={"items": items}).raise_for_status()
     posted = time.time()
-    job_settled(client.http, after=before)
+    end = time.time() + PATIENCE
+    while _relabelled(client.http) == before:
+        if time.time() > end:
+            raise TimeoutError("expected a relabel to end, got none")
+        time.sleep(0.02)
     version = (folder / "models" / "CURRENT").read_text().strip()
     return float(len(items)), wait_for(client.http, version, workers) - posted
+
+
+def _relabelled(http: httpx.Client) -> str | None:
+    """The newest relabel that is done. The refit that the alarm asks for may take minutes more."""
+    history = http.get("/retrain").json()["history"]
+    done = (job for job in history if job["method"] == "relabel" and job["state"] == "done")
+    return next((str(job["job_id"]) for job in done), None)
 
 
 def _accuracies(folder: Path, inputs: Inputs, old: Sequence[str], new: str) -> tuple[float, float]:

@@ -3,14 +3,15 @@
 python -m benchmarks.page --points 100000 --runs 5
 
 Debian's Chromium, headless, draws in software (SwiftShader). The page is the built one; the points
-are random, in as many clusters as a map of digits has, and come in the Arrow stream of the service.
-A run is a new profile. In seconds:
+are random, in as many clusters as a map of digits has, and come over loopback in the Arrow stream
+of the service. A run is a new profile. In seconds:
 
 first_frame   from the answer of /latent-map until the points are drawn
 lasso         from the end of the drag until the selection is drawn
 lasso_search  the part of it that finds the points
 open          from the address until the points are drawn
 
+and `memory` is what the page's process holds after the lasso, in MB (its share of pages, PSS).
 Drawn means that a pixel can be read back, so that the software renderer has done its work.
 """
 
@@ -19,20 +20,22 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from tqdm import tqdm
 
 from benchmarks.result import Result, figures_of, print_figures, provenance, write_result
 
 FOLDER = Path(__file__).resolve().parent.parent / "service" / "web" / "page"
-ADDRESS = "http://page.test/"
 CLUSTERS = 40
 LABELS = [str(digit) for digit in range(10)]
 VERSION = "benchmark"
@@ -56,12 +59,13 @@ _ANSWERED = (
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Of one run, in seconds; see the module."""
+    """Of one run, in seconds, and its MB; see the module."""
 
     first_frame: float
     lasso: float
     lasso_search: float
     open: float
+    memory: float
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     origin = provenance("page", given)
     stream = points_stream(options.points)
-    runs = [one_run(stream, options.points) for _ in tqdm(range(options.runs), disable=None)]
+    with serving(stream) as address:
+        runs = [one_run(address, options.points) for _ in tqdm(range(options.runs), disable=None)]
     result = Result(
         commit=origin.commit,
         command=origin.command,
@@ -121,23 +126,22 @@ def points_stream(count: int) -> bytes:
     return sink.getvalue()
 
 
-def one_run(stream: bytes, count: int) -> Times:
+def one_run(address: str, count: int) -> Times:
     """Open the page in a new browser, and draw around a third of the map."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), headless=True, args=[*FLAGS]
         )
         try:
-            return _timed(browser, stream, count)
+            return _timed(browser, address, count)
         finally:
             browser.close()
 
 
-def _timed(browser: Browser, stream: bytes, count: int) -> Times:
+def _timed(browser: Browser, address: str, count: int) -> Times:
     page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
     page.set_default_timeout(120_000)
-    page.route("**/*", lambda route: _serve(route, stream))
-    page.goto(ADDRESS)
+    page.goto(address)
     page.wait_for_selector(f"[data-points='{count}'][data-camera]")
     page.wait_for_function(f"({_DRAWN}) > 0")
     drawn, answered = page.evaluate(_PIXEL), page.evaluate(_ANSWERED)
@@ -145,8 +149,13 @@ def _timed(browser: Browser, stream: bytes, count: int) -> Times:
     _lasso(page)
     page.wait_for_function(f"({_SELECTED}) > 0 && ({_DRAWN}) > ({_SELECTED})")
     lasso = page.evaluate(_PIXEL) - page.evaluate(_SELECTED)
-    milliseconds = (drawn - answered, lasso, page.evaluate(_SEARCH), drawn)
-    return Times(*(value / 1000 for value in milliseconds))
+    return Times(
+        first_frame=(drawn - answered) / 1000,
+        lasso=lasso / 1000,
+        lasso_search=page.evaluate(_SEARCH) / 1000,
+        open=drawn / 1000,
+        memory=_largest_renderer(browser),
+    )
 
 
 def _lasso(page: Page) -> None:
@@ -159,15 +168,51 @@ def _lasso(page: Page) -> None:
     page.mouse.up()
 
 
-def _serve(route: Route, stream: bytes) -> None:
-    path = urlsplit(route.request.url).path
-    file = FOLDER / (path.lstrip("/") or "index.html")
-    if path == "/latent-map":
-        route.fulfill(body=stream, content_type="application/vnd.apache.arrow.stream")
-    elif file.is_file():
-        route.fulfill(body=file.read_bytes(), content_type=TYPES[file.suffix])
-    else:
-        route.fulfill(status=404, body="{}", content_type="application/problem+json")
+def _largest_renderer(browser: Browser) -> float:
+    """MB of the process that holds the page; the others are spare."""
+    found = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    return max(_megabytes(int(one["id"])) for one in found if one["type"] == "renderer")
+
+
+def _megabytes(process: int) -> float:
+    text = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
+    (line,) = (line for line in text.splitlines() if line.startswith("Pss:"))
+    return float(line.split()[1]) / 1000
+
+
+@contextmanager
+def serving(stream: bytes) -> Iterator[str]:
+    """A server of the built page and of the points, on a free port; yields its address."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = urlsplit(self.path).path
+            file = FOLDER / (path.lstrip("/") or "index.html")
+            if path == "/latent-map":
+                self._send(200, stream, "application/vnd.apache.arrow.stream")
+            elif file.is_file():
+                self._send(200, file.read_bytes(), TYPES.get(file.suffix, "text/plain"))
+            else:
+                self._send(404, b"{}", "application/problem+json")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+        def _send(self, status: int, body: bytes, media_type: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def _coded(values: np.ndarray[tuple[int], np.dtype[np.str_]]) -> pa.Array:

@@ -39,6 +39,10 @@ class Server:
         """Resident memory of its largest process, a worker, in MB (10^6 bytes)."""
         return max(_resident_mb(pid) for pid in self._pids())
 
+    def all_mb(self) -> float:
+        """Resident memory of all its processes together, in MB; shared pages count in each."""
+        return sum(_resident_mb(pid) for pid in self._pids())
+
     def _pids(self) -> list[int]:
         return [self.process.pid, *descendants(self.process.pid)]
 

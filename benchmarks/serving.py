@@ -9,12 +9,15 @@ var/peers. Without ``--models`` a short fit makes the bundle; how well it fits c
 In every round each service answers each kind of request in turn, so that what else the machine does
 meets all of them. One worker each, one thread of ONNX Runtime. One input over 16 connections, 64
 inputs over 4; ours answers with all scores, ``ours_smallest`` with label, decision and p-values,
-and a peer with the encoder's channels. Ratios are formed within a round. Then our service has two
-workers, and its inputs a second are compared with those of ONNX Runtime in two processes at once.
+and a peer with the encoder's channels. Ratios are formed within a round. Then our service with two
+workers takes turns with one of one worker and with ONNX Runtime in two processes at once.
 
 NAME_ratio, p99_ratio, cpu_ratio    ours over FastAPI's: requests a second; p99 and CPU time of one
                                     input in JSON
 two_worker_limit_share              two workers, 64 inputs as bytes, over the limit in process
+two_worker_speedup                  the same over one worker; wrk is kept to the last core of both
+two_worker_client_share             cores that wrk took of the two workers': with two cores in all
+                                    the speed-up cannot be more than 2 less this
 SERVICE_NAME_rate, _cpu_us, _p99_ms requests a second, CPU microseconds a request of all processes,
                                     99th percentile of latency
 SERVICE_startup_seconds, _mb        until ready; resident memory of the largest process at the end
@@ -45,17 +48,12 @@ from benchmarks.onnx_limit import limit_of
 from benchmarks.result import Figure, Result, figures_of, provenance, write_result
 from benchmarks.run_options import run_config, run_parser
 from benchmarks.serving_case import BATCH, Case, cases_of
+from benchmarks.short_fit import SHORT_FIT, publish_short
 from benchmarks.wrk import require_wrk, send
-from rcmvae.bundle import Lineage, load_current, publish_bundle
+from rcmvae.bundle import load_current
 from rcmvae.bundle.manifest import GOLDEN
-from training.assemble import assemble
-from training.config import RunConfig
-from training.data import label_ids, load_dataset
-from training.fit import fit
 from training.golden_set import read_golden
-from training.recipe import settled
 
-SHORT_FIT = ("data.limit=2000", "fit.epochs=1", "fit.restarts=0")
 WARM_UP_SECONDS = 1
 QUICK_ROUNDS, QUICK_SECONDS = 2, 1
 TWO_WORKERS = "two_workers"
@@ -87,8 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     peers = (FASTAPI,) if options.quick else tuple(options.peers)
     with TemporaryDirectory(prefix="rcmvae-serving-") as scratch:
         folder = Path(scratch)
-        models = options.models or _published(run_config(options, SHORT_FIT), folder / "models")
-        cases = _cases(models)
+        models = options.models or publish_short(run_config(options, SHORT_FIT), folder / "models")
+        cases = cases_of_bundle(models)
         names = (*peers, OURS) if options.quick else (*peers, OURS, SMALLEST)
         runs = one_worker(models, folder, cases, names, rounds, seconds)
         both = two_workers(models, folder / TWO_WORKERS, cases, rounds, seconds)
@@ -115,17 +113,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _published(config: RunConfig, models: Path) -> Path:
-    """A bundle from a fit."""
-    dataset = load_dataset(config.data, config.seed)
-    run = settled(config, dataset)
-    network = fit(dataset, run).served
-    draft = assemble(network, dataset, run, Lineage(method="fit"), label_ids(dataset))
-    publish_bundle(models, draft, expected_parent=None)
-    return models
-
-
-def _cases(models: Path) -> tuple[Case, ...]:
+def cases_of_bundle(models: Path) -> tuple[Case, ...]:
     """Requests with inputs that the fit behind the bundle held out.
 
     Raises:
@@ -215,21 +203,32 @@ def round_figures(
 def two_workers(
     models: Path, folder: Path, cases: Sequence[Case], rounds: int, seconds: float
 ) -> list[dict[str, float]]:
-    """Inputs a second of two workers beside what ONNX Runtime does in two processes."""
+    """Inputs a second of two workers, of one, and of ONNX Runtime in two processes."""
     (case,) = (case for case in cases if case.name == "batch_binary")
     # Twice the connections, so that each worker has as many as one had alone.
-    load = replace(case.full, connections=2 * case.full.connections)
+    double = replace(case.full, connections=2 * case.full.connections)
     found: list[dict[str, float]] = []
-    with our_service(models, folder, workers=2) as server:
-        url = f"{server.url}/predict{case.query}"
-        send(load, url, WARM_UP_SECONDS, folder)
+    with (
+        our_service(models, folder / "one", workers=1) as one,
+        our_service(models, folder / "two", workers=2) as two,
+    ):
+        turns = (
+            (case.full, f"{one.url}/predict{case.query}"),
+            (double, f"{two.url}/predict{case.query}"),
+        )
+        for load, url in turns:
+            send(load, url, WARM_UP_SECONDS, folder)
         for _ in tqdm(range(rounds), desc="two workers", disable=None):
             limit = limit_of(models, 2, seconds)
-            inputs = case.rows * send(load, url, seconds, folder).rate
+            alone, both = (
+                send(load, url, seconds, folder, on_last_core=True) for load, url in turns
+            )
             found.append(
                 {
-                    "two_worker_limit_share": inputs / limit,
-                    "two_worker_inputs_rate": inputs,
+                    "two_worker_limit_share": case.rows * both.rate / limit,
+                    "two_worker_speedup": both.rate / alone.rate,
+                    "two_worker_inputs_rate": case.rows * both.rate,
+                    "two_worker_client_share": both.client_cores,
                     "two_process_limit": limit,
                 }
             )

@@ -4,6 +4,8 @@ Debian and Ubuntu have it: ``apt-get install wrk``.
 """
 
 import json
+import os
+import resource
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -56,6 +58,7 @@ class Answered:
         errors: of connections, and answers of a status of 400 or more.
         p50_ms: median latency in milliseconds.
         p99_ms: 99th percentile.
+        client_cores: CPU seconds of wrk itself, a second.
     """
 
     requests: int
@@ -63,6 +66,7 @@ class Answered:
     errors: int
     p50_ms: float
     p99_ms: float
+    client_cores: float
 
     @property
     def rate(self) -> float:
@@ -82,7 +86,15 @@ def require_wrk() -> str:
     return found
 
 
-def send(load: Load, url: str, seconds: float, folder: Path, script: str = SAME_BODY) -> Answered:
+def send(
+    load: Load,
+    url: str,
+    seconds: float,
+    folder: Path,
+    script: str = SAME_BODY,
+    *,
+    on_last_core: bool = False,
+) -> Answered:
     """Send a load for some time.
 
     Args:
@@ -91,6 +103,7 @@ def send(load: Load, url: str, seconds: float, folder: Path, script: str = SAME_
         seconds: for how long; wrk takes whole ones, at least one.
         folder: for the script and the body.
         script: in Lua, what makes requests of it; ``{body}`` and ``{media_type}`` become text.
+        on_last_core: keep wrk to one core, so that it disturbs no other.
 
     Raises:
         SystemExit: wrk failed, or a request did.
@@ -102,15 +115,25 @@ def send(load: Load, url: str, seconds: float, folder: Path, script: str = SAME_
     for name, text in quoted.items():
         script = script.replace(name, text)
     file.write_text(script + _REPORT, encoding="utf-8")
-    line = [require_wrk(), "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds))}s"]
+    core = ["taskset", "--cpu-list", str(max(os.sched_getaffinity(0)))] if on_last_core else []
+    line = [*core, require_wrk(), "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds))}s"]
+    before = _children_seconds()
     done = subprocess.run(
         [*line, "-s", str(file), url], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise SystemExit(f"wrk {url}: {done.stderr.strip() or done.stdout.strip()}")
-    answered = Answered(**json.loads(done.stdout.strip().splitlines()[-1]))
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    cores = (_children_seconds() - before) / said["seconds"]
+    answered = Answered(**said, client_cores=cores)
     if answered.errors or not answered.requests:
         raise SystemExit(
             f"{load.name} {url}: {answered.errors} errors, {answered.requests} answers"
         )
     return answered
+
+
+def _children_seconds() -> float:
+    """CPU time of the children of this process that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

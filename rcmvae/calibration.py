@@ -15,7 +15,8 @@ from pydantic import (
 )
 
 from rcmvae.bundle.manifest import CALIBRATION
-from rcmvae.decision import conformal_p_values, smallest_alpha
+from rcmvae.conformal import ConformalSample
+from rcmvae.decision import smallest_alpha
 from rcmvae.errors import BundleDamaged, InvalidInput
 
 Sample = tuple[float, ...]
@@ -90,25 +91,34 @@ class Calibration(BaseModel):
         return smallest_alpha((len(self.fused), len(self.owned)))
 
 
-class PValues:
-    """The calibration samples as arrays, ready to judge batches."""
+_NONE = ConformalSample(np.empty(0))
+"""Of a label without calibration inputs: every p-value is one."""
 
-    __slots__ = ("_fused", "_label_set", "_label_set_labels", "_owned")
+
+def _by_label(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[int, ConformalSample]:
+    return {y: ConformalSample(scores[labels == y]) for y in np.unique(labels).tolist()}
+
+
+class PValues:
+    """The calibration samples, ready to judge batches."""
+
+    __slots__ = ("_fused", "_label_set", "_of_label", "_owned")
 
     def __init__(self, calibration: Calibration) -> None:
-        self._fused = np.asarray(calibration.fused)
-        self._owned = np.asarray(calibration.owned)
-        self._label_set = np.asarray(calibration.label_set)
+        self._fused = ConformalSample(np.asarray(calibration.fused))
+        self._owned = ConformalSample(np.asarray(calibration.owned))
+        label_set = np.asarray(calibration.label_set)
+        self._label_set = ConformalSample(label_set)
         labels = calibration.label_set_labels
-        self._label_set_labels = None if labels is None else np.asarray(labels, dtype=np.int64)
+        self._of_label = None if labels is None else _by_label(label_set, np.asarray(labels))
 
     def familiar(self, fused: NDArray[np.floating]) -> NDArray[np.float64]:
         """p-values of question 1 for fused scores of any shape."""
-        return conformal_p_values(self._fused, fused)
+        return self._fused.p_values(fused)
 
     def owned(self, unowned: NDArray[np.floating]) -> NDArray[np.float64]:
         """p-values of question 2 for ownership scores of any shape."""
-        return conformal_p_values(self._owned, unowned.astype(np.float64) - _TIE)
+        return self._owned.p_values(unowned.astype(np.float64) - _TIE)
 
     def labels(
         self, probabilities: NDArray[np.floating], coverage: Coverage = "marginal"
@@ -121,15 +131,14 @@ class PValues:
         Raises:
             InvalidInput: they are to be class-conditional, and the sample does not say its labels.
         """
-        scores = 1.0 - probabilities.astype(np.float64) - _TIE
+        scores = (1.0 - _TIE) - probabilities.astype(np.float64)
         if coverage == "marginal":
-            return conformal_p_values(self._label_set, scores)
-        if self._label_set_labels is None:
+            return self._label_set.p_values(scores)
+        if self._of_label is None:
             expected = "marginal, as this bundle's sample does not say its labels"
             raise InvalidInput("coverage", expected, coverage)
         of_label = (
-            conformal_p_values(self._label_set[self._label_set_labels == y], scores[..., y])
-            for y in range(scores.shape[-1])
+            self._of_label.get(y, _NONE).p_values(scores[..., y]) for y in range(scores.shape[-1])
         )
         return np.stack(list(of_label), axis=-1)
 

@@ -6,6 +6,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from rcmvae.conformal import ConformalSample
+
 
 class Decision(StrEnum):
     """The answer to the two questions at one alpha."""
@@ -21,22 +23,8 @@ class Decision(StrEnum):
 def conformal_p_values(
     calibration: NDArray[np.float64], scores: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """Split-conformal p-value p = (1 + #{calibration scores >= s}) / (n + 1).
-
-    For scores exchangeable with the calibration sample P(p <= alpha) <= alpha for every alpha
-    (Vovk, Gammerman and Shafer 2005, proposition 2.8).
-
-    Args:
-        calibration: scores of the calibration sample in ascending order, (n,).
-        scores: scores to judge, any shape; higher is stranger.
-
-    Returns:
-        p-values in [1 / (n + 1), 1], float64, of the shape of ``scores``. A score that is not a
-        number is stranger than everything: it gets 1 / (n + 1).
-    """
-    judged = np.where(np.isnan(scores), np.inf, scores.astype(np.float64))
-    at_least = calibration.size - np.searchsorted(calibration, judged, side="left")
-    return np.asarray((1.0 + at_least) / (calibration.size + 1.0), dtype=np.float64)
+    """p-values of scores of any shape under an ascending sample (n,): see `ConformalSample`."""
+    return ConformalSample(calibration).p_values(scores)
 
 
 def decide(

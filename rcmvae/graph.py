@@ -43,13 +43,29 @@ _OUTPUTS: Mapping[str, tuple[str, ...]] = {
 LABEL_MAP_OUTPUTS = _OUTPUTS[TAU]
 SERVED_OUTPUTS = (*LABEL_MAP_OUTPUTS, *_OUTPUTS[SCORES])
 
+BEST_LATENTS = ("best_mu", "best_logvar")
+"""What an encoder may offer beside: the moments of the best channel, without those of the others.
+
+An encoder of before there were these offers those of all channels alone.
+"""
+
+_OFFERED_TEXT = """
+offered (float[N, {latent}] best_mu, float[N, {latent}] best_logvar)
+    => (float[N, {latent}] z, float[N, {latent}] z_logvar)
+{{
+    z = Identity (best_mu)
+    z_logvar = Identity (best_logvar)
+}}
+"""
+
 _SELECT_TEXT = """
-select (float[N, {channels}, {latent}] mu, int64[N] channel) => (float[N, {latent}] z)
+select (float[N, {channels}, {latent}] mu, float[N, {channels}, {latent}] logvar,
+        int64[N] channel) => (float[N, {latent}] z, float[N, {latent}] z_logvar)
 <int64[1] batch = {{1}}>
 {{
     row = Unsqueeze (channel, batch)
-    picked = GatherND <batch_dims = 1> (mu, row)
-    z = Identity (picked)
+    z = GatherND <batch_dims = 1> (mu, row)
+    z_logvar = GatherND <batch_dims = 1> (logvar, row)
 }}
 """
 
@@ -115,13 +131,13 @@ def _damage(file: str, detail: str) -> BundleDamaged:
 
 
 def _selection(encoder: ModelProto) -> ModelProto:
-    """The small graph that picks the latent of the best channel for the decoder."""
-    mu = next(output for output in encoder.graph.output if output.name == "mu")
-    shape = _signature(mu)[1]
+    """The small graph that names the latent of the best channel, for decoder and scores."""
+    offered = {output.name: output for output in encoder.graph.output}
+    shape = _signature(offered["mu"])[1]
     if len(shape) != 3:
         raise _damage(ENCODER, f"expected mu of shape (N, K, d), got {len(shape)} axes")
-    text = _SELECT_TEXT.format(channels=shape[1], latent=shape[2])
-    return parsed(text)
+    text = _OFFERED_TEXT if offered.keys() >= set(BEST_LATENTS) else _SELECT_TEXT
+    return parsed(text.format(channels=shape[1], latent=shape[2]))
 
 
 def _check_fit(parts: Mapping[str, ModelProto]) -> None:

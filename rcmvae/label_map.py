@@ -15,6 +15,14 @@ from scipy.special import psi
 from rcmvae.errors import NoFreeChannel, UnknownLabel
 from rcmvae.spreading import spread_labels
 
+LABEL_ID = "train-"
+"""Begins the id of a labelled example of the fit; the other examples came with feedback."""
+
+
+def is_label_id(name: str) -> bool:
+    """Whether an id of evidence belongs to a labelled example of a split, not to feedback."""
+    return name.startswith(LABEL_ID)
+
 
 @dataclass(frozen=True, slots=True)
 class LabelMap:

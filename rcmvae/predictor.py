@@ -1,4 +1,4 @@
-"""The predictor: one bundle, one ONNX Runtime session, and the p-values of what it returns."""
+"""The predictor: one bundle, its ONNX Runtime sessions, and the p-values of what they return."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -20,7 +20,8 @@ from rcmvae.scores_graph import Placement, read_placement, read_prior
 from rcmvae.session_run import run_of
 from rcmvae.uncertainty import Uncertainty
 
-_LATENTS = ("mu", "logvar")
+_ENCODED = ("responsibilities", "probabilities", "mu", "logvar")
+"""What decoding and sampling ask for: the latents of all channels, and no scores."""
 _SEVERITY_ERROR = 3
 WARM_ROWS = 16
 
@@ -42,6 +43,7 @@ class Predictor:
         manifest: Manifest,
         calibration: Calibration,
         session: ort.InferenceSession,
+        encoder: ort.InferenceSession,
         decoder: Decoder,
         placement: Placement | None,
     ) -> None:
@@ -50,10 +52,10 @@ class Predictor:
         self.decoder = decoder
         self.placement = placement
         self._run = run_of(session)
-        # A session may return more than a request pays for: what is not asked for is not copied.
-        offered = {output.name for output in session.get_outputs()}
-        self._outputs = (*SERVED_OUTPUTS, *({SIGMA} & offered))
-        self._sampler = Sampler(self._run, decoder)
+        self._outputs = tuple(output.name for output in session.get_outputs())
+        # ONNX Runtime computes all outputs of a session, whichever are asked for.
+        self._encode = run_of(encoder)
+        self._sampler = Sampler(self._encode, decoder)
         self._p_values = PValues(calibration)
         self.score_names = (*calibration.score_names, "responsibility", "unowned", "fused")
         self.active_providers: tuple[str, ...] = tuple(session.get_providers())
@@ -66,7 +68,7 @@ class Predictor:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int = 1,
     ) -> "Predictor":
-        """Join the bundle's graphs, start a session and warm it up.
+        """Join the bundle's graphs, start sessions and warm them up.
 
         Args:
             bundle: a verified bundle.
@@ -80,8 +82,10 @@ class Predictor:
         graphs = Graphs(*(bundle.read(name) for name in (ENCODER, TAU, DECODER, SCORES)))
         decoder = open_session(graphs.decoder, providers, threads)
         noise = {SIGMA} & {output.name for output in decoder.get_outputs()}
-        served = served_graph(graphs, (*SERVED_OUTPUTS, *_LATENTS, *noise))
-        session = open_session(served, providers, threads)
+        session, encoder = (
+            open_session(served_graph(graphs, outputs), providers, threads)
+            for outputs in ((*SERVED_OUTPUTS, *noise), _ENCODED)
+        )
         manifest = bundle.manifest
         decoding = Decoder(
             decoder,
@@ -90,7 +94,7 @@ class Predictor:
             read_prior(graphs.scores, manifest.num_channels, manifest.latent_dim),
         )
         placement = read_placement(graphs.scores)
-        predictor = cls(manifest, calibration, session, decoding, placement)
+        predictor = cls(manifest, calibration, session, encoder, decoding, placement)
         predictor._warm_up()
         return predictor
 
@@ -144,7 +148,7 @@ class Predictor:
             x: float32 (N, *shape), finite and within the signature's range.
             channels: M, 1 to K: how many of each input's channels, the most responsible first.
         """
-        out = self._run(("responsibilities", *_LATENTS[:1]), x)
+        out = self._encode(("responsibilities", "mu"), x)
         best = np.argsort(-out["responsibilities"], axis=1, kind="stable")[:, :channels]
         rows = np.arange(len(x))[:, None]
         z = out["mu"][rows, best].reshape(len(x) * channels, -1)

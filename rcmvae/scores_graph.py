@@ -95,8 +95,8 @@ _GAUSSIAN_ERROR = """
 
 # The moments of the best channel, in the coordinates of its prior: z_unit and u_logvar.
 _STANDARD_PRIOR = """
-    z_centred = Identity (z_mu)
-    z_unit = Identity (z_mu)
+    z_centred = Identity (z)
+    z_unit = Identity (z)
     u_logvar = Identity (z_logvar)
 """
 
@@ -104,7 +104,7 @@ _OWN_PRIOR = """
     own_mean = Gather <axis = 0> (prior_mean, channel)
     own_scale = Gather <axis = 0> (prior_scale, channel)
     own_logvar = Gather <axis = 0> (prior_logvar, channel)
-    z_centred = Sub (z_mu, own_mean)
+    z_centred = Sub (z, own_mean)
     z_unit = Div (z_centred, own_scale)
     u_logvar = Sub (z_logvar, own_logvar)
 """
@@ -115,7 +115,7 @@ _OWN_PRIOR = """
 # a product and a sum take half of the time of ReduceSumSquare.
 _SCORES_TEXT = """
 scores (float[N, {shape}] x, float[N, {channels}] logits, float[N, {channels}] responsibilities,
-        float[N, {channels}, {latent}] mu, float[N, {channels}, {latent}] logvar,
+        float[N, {latent}] z, float[N, {latent}] z_logvar,
         float[N, {features}] features, float[N, {textures}] texture_maps,
         int64[N] channel, {decoded})
     => (float[N, {scores}] scores, float[N] fused, float[N, 2] position)
@@ -133,9 +133,6 @@ scores (float[N, {shape}] x, float[N, {channels}] logits, float[N, {channels}] r
     energy = Max (intensity, one)
     relative_reconstruction_error = Div (squared_error, energy)
 
-    row = Unsqueeze (channel, last)
-    z_mu = GatherND <batch_dims = 1> (mu, row)
-    z_logvar = GatherND <batch_dims = 1> (logvar, row)
     {prior}
     z_variance = Exp (u_logvar)
     variances = Concat <axis = 1> (z_variance, u_logvar)

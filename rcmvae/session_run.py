@@ -11,6 +11,11 @@ from rcmvae.provider import is_accelerated
 Run = Callable[[tuple[str, ...], NDArray[np.float32]], dict[str, NDArray[np.float32]]]
 """Outputs by name for inputs x, (N, *shape)."""
 
+ROWS = 128
+"""Of one run on the CPU. What lies between operators is then still in the caches when the next one
+reads it, and the arena, which never shrinks, stays small (docs/decisions/0008).
+"""
+
 
 def run_of(session: ort.InferenceSession) -> Run:
     """The way of running that suits the session's first provider."""
@@ -20,10 +25,15 @@ def run_of(session: ort.InferenceSession) -> Run:
 
 
 def direct_run(session: ort.InferenceSession) -> Run:
-    """Without bindings: on the CPU they would cost more than they spare."""
+    """Without bindings: on the CPU they would cost more than they spare. In runs of ROWS."""
 
     def run(outputs: tuple[str, ...], x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        return dict(zip(outputs, session.run(outputs, {"x": x}), strict=True))
+        if len(x) <= ROWS:
+            return dict(zip(outputs, session.run(outputs, {"x": x}), strict=True))
+        starts = range(0, len(x), ROWS)
+        parts = [session.run(outputs, {"x": x[start : start + ROWS]}) for start in starts]
+        columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return dict(zip(outputs, columns, strict=True))
 
     return run
 

@@ -30,6 +30,7 @@ from service.routes.feedback_life import (
 )
 from service.routes.health import livez, metrics, readyz
 from service.routes.key import get_key
+from service.routes.label_edits import delete_label_edit, post_label_edit
 from service.routes.latent_map import get_latent_map
 from service.routes.page import page, page_asset
 from service.routes.pages import docs, docs_script, openapi, swagger_script, swagger_style
@@ -63,6 +64,10 @@ ROUTES: tuple[ScopedRoute, ...] = (
     ScopedRoute("/key", get_key, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/points/{point_id}", get_point, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/labels", get_labels, methods=["GET"], needs=Access.ANY_KEY),
+    ScopedRoute("/labels/edits", post_label_edit, methods=["POST"], needs=Scope.ADMIN),
+    ScopedRoute(
+        "/labels/edits/{edit_id}", delete_label_edit, methods=["DELETE"], needs=Scope.ADMIN
+    ),
     ScopedRoute("/bundle", get_bundle, methods=["GET"], needs=Access.ANY_KEY),
     ScopedRoute("/candidates", get_candidates, methods=["GET"], needs=Scope.PREDICT),
     ScopedRoute("/latent-map", get_latent_map, methods=["GET"], needs=Scope.PREDICT),

@@ -14,7 +14,8 @@ from rcmvae.errors import (
     BundleNotFound,
     ProviderUnavailable,
 )
-from service.metrics import Metrics, SwapFailure
+from service.metrics import Metrics
+from service.refused_bundles import SwapFailure
 from service.served import Served
 
 _log = logging.getLogger("bentoml.rcmvae")
@@ -91,7 +92,7 @@ class BundleWatcher:
         if target is None:
             return
         if target == self._served_version():
-            self._refused = None
+            self._note(None)
         elif self._is_due(target):
             self._take(target)
 
@@ -126,9 +127,10 @@ class BundleWatcher:
         before, reason = self._refused, swap_failure(error, target)
         again = before is not None and before.target == target
         pause = min(2 * before.pause, _LONGEST_PAUSE) if before and again else _FIRST_PAUSE
-        self._refused = Refusal(target, reason, pause, self._clock() + pause)
+        refused = Refusal(target, reason, pause, self._clock() + pause)
+        self._note(refused)
         if before is None or (before.target, before.reason) != (target, reason):
-            self._report(self._refused, error)
+            self._report(refused, error)
 
     def _report(self, refused: Refusal, error: Exception) -> None:
         self._metrics.swap_failures.labels(refused.reason).inc()
@@ -136,9 +138,17 @@ class BundleWatcher:
         serving = self._served_version() or "no bundle"
         _log.error("%s refused (%s): %s; %s goes on serving", what, refused.reason, error, serving)
 
+    def _note(self, refused: Refusal | None) -> None:
+        """Remember what is refused, and let whoever scrapes any worker see it."""
+        before, self._refused = self._refused, refused
+        reason = None if refused is None else refused.reason
+        if reason != (None if before is None else before.reason):
+            self._metrics.refused.announce(reason)
+
     def _swap(self, served: Served) -> None:
         previous = self._served_version()
-        self._current, self._refused = served, None
+        self._current = served
+        self._note(None)
         self._metrics.swaps.inc()
         self._metrics.served.announce(served.version, served.manifest.created)
         providers = ", ".join(served.predictor.active_providers)

@@ -6,7 +6,6 @@ worker serves, and what it knows about drift, goes with the worker: see `worker_
 """
 
 import logging
-from enum import StrEnum
 from pathlib import Path
 
 from prometheus_client import (
@@ -22,6 +21,7 @@ from service.backlog_metrics import BacklogMetrics
 from service.build_info import BuildInfo
 from service.prediction_metrics import PredictionMetrics
 from service.queue_metrics import QueueMetrics
+from service.refused_bundles import RefusedBundles, SwapFailure
 from service.request_metrics import RequestMetrics
 from service.served_bundles import ServedBundles
 from service.shadow_metrics import ShadowMetrics
@@ -48,17 +48,6 @@ _REASONS = (
 )
 
 
-class SwapFailure(StrEnum):
-    """Why a bundle was not taken; the values of the label ``reason``."""
-
-    POINTER = "pointer"
-    NOT_FOUND = "not_found"
-    FORMAT = "format_unsupported"
-    DAMAGED = "damaged"
-    PROVIDER = "provider"
-    SESSION = "session"
-
-
 class Metrics:
     """Every metric of the service; one object a worker.
 
@@ -72,9 +61,11 @@ class Metrics:
         self._multiprocess = multiprocess
         self._registry = registry = CollectorRegistry()
         self.served = ServedBundles(directory)
+        self.refused = RefusedBundles(directory)
         self.drift = WorkerDrift(directory)
         self._own = CollectorRegistry()
         self._own.register(self.served)
+        self._own.register(self.refused)
         self._own.register(self.drift)
         self._own.register(BuildInfo())
         self.requests = RequestMetrics(registry)

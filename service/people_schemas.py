@@ -1,7 +1,8 @@
-"""What people at the page are told besides: their key, disputes, the values behind a point."""
+"""What people at the page are told besides: their key, disputes, points, edits of labels."""
 
 from pydantic import Field
 
+from rcmvae.label_edit import Edit
 from service.access import Scope
 from service.schemas import FeedbackState, Row, Wire
 
@@ -35,3 +36,18 @@ class PointAnswer(Wire):
 
     point_id: str
     input: Row
+
+
+class LabelEditBody(Wire):
+    """Body of POST /labels/edits."""
+
+    edit: Edit
+    label: str = Field(description="Whose examples; one that came with feedback.")
+    into: str | None = Field(None, description="The other name; not to delete.")
+
+
+class LabelEditAnswer(Wire):
+    """Answer of an edit of a label, sent once it is durable."""
+
+    edit_id: str = Field(description="By which it can be undone.")
+    corrections: int = Field(ge=0, description="That it added or took back.")

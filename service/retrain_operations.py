@@ -1,6 +1,6 @@
 """Retraining and versions, for the OpenAPI document."""
 
-from service.operation import BODY_ERRORS, Operation
+from service.operation import BODY_ERRORS, WAITING_ERRORS, Operation
 from service.retrain_schemas import (
     RetrainAnswer,
     RetrainBody,
@@ -18,7 +18,7 @@ RETRAIN_OPERATIONS = (
         "What is being retrained, and what was.",
         200,
         RetrainAnswer,
-        errors=(422, 503),
+        errors=(422, *WAITING_ERRORS),
     ),
     Operation(
         "/retrain",
@@ -37,7 +37,7 @@ RETRAIN_OPERATIONS = (
         200,
         VersionsAnswer,
         other_answer=VersionAnswer,
-        errors=(404, 422, 503),
+        errors=(404, 422, *WAITING_ERRORS),
         parameters=(
             {
                 "name": "version",

@@ -18,10 +18,11 @@ from rcmvae.bundle import (
 )
 from rcmvae.counts import read_label_map
 from rcmvae.errors import InvalidInput, RcmvaeError
+from rcmvae.label_map import is_label_id
 from rcmvae.predictor import Predictor
 from training.config import RunConfig, from_json
 from training.config_file import load_config
-from training.data import is_label_id, label_ids, load_dataset
+from training.data import label_ids, load_dataset
 from training.evaluate import evaluate
 from training.label_commands import add_labels
 from training.retrain_commands import add_retrain, models_folder

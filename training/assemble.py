@@ -40,6 +40,7 @@ from training.model.network import RcmVae
 from training.picture import draw_picture
 from training.reference import write_reference_points
 from training.resemblance import channel_resemblance
+from training.served_decoder import with_served_decoder
 
 PARITY_INPUTS = 512
 DENSITY_INPUTS = 20_000
@@ -70,15 +71,18 @@ def assemble(
     started = time.perf_counter()
     low, high = dataset.value_range
     encoder = export_encoder(network)
-    decoder = export_decoder(network, config.model.latent_dim)
-    parity = measure_parity(network, encoder, decoder, dataset.unlabelled[:PARITY_INPUTS])
+    session = session_of(encoder)
+    seen = dataset.unlabelled[:DENSITY_INPUTS]
+    stream, held_out = encode(session, seen), encode(session, dataset.density.x)
+    served = with_served_decoder(network, dataset, config, stream, held_out)
+    decoder = export_decoder(served, config.model.latent_dim)
+    parity = measure_parity(served, encoder, decoder, seen[:PARITY_INPUTS])
     require_parity(parity, config.calibration.parity)
-    stream = encode(session_of(encoder), dataset.unlabelled[:DENSITY_INPUTS])
     label_map = build_label_map(network, dataset, config, ids, stream)
     graphs = _fit_graphs(
         encoder, decoder, stream, dataset, config, label_map, prior_of(network), before
     )
-    temperature = _temperature(graphs.encoder, dataset.density, label_map)
+    temperature = _temperature(held_out, dataset.density, label_map)
     signature = InputSignature(shape=dataset.shape, low=low, high=high, features=dataset.features)
     foundation = Foundation(
         signature=signature,
@@ -160,12 +164,11 @@ def prior_of(network: RcmVae) -> LatentPrior:
     return LatentPrior(*(part.detach().double().numpy() for part in moments))
 
 
-def _temperature(encoder: bytes, held_out: Examples, label_map: LabelMap) -> float:
+def _temperature(encoded: Encoded, held_out: Examples, label_map: LabelMap) -> float:
     """Fitted on held-out labels that the conformal samples do not use; 1 for an empty map."""
     if not label_map.ids:
         return 1.0
-    logits = encode(session_of(encoder), held_out.x).logits
-    return fit_temperature(logits, held_out.y, label_map.tau)
+    return fit_temperature(encoded.logits, held_out.y, label_map.tau)
 
 
 def _fit_graphs(

@@ -82,6 +82,8 @@ class ModelConfig:
         features: width of the encoder's last hidden layer.
         embedding_dim: E, dimension of a channel embedding.
         decoder_hidden: width of the decoder's hidden layers.
+        served_decoder_hidden: the same of the decoder that is served, fitted after the fit where it
+            is narrower (training/served_decoder.py); 0 to serve the fit's own.
     """
 
     __pydantic_config__ = _FORBID_EXTRA
@@ -102,6 +104,7 @@ class ModelConfig:
     features: Count = 256
     embedding_dim: Count = 16
     decoder_hidden: Count = 256
+    served_decoder_hidden: CountOrZero = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor, nn
 
 from rcmvae.errors import ParityError
+from rcmvae.graph import BEST_LATENTS
 from rcmvae.graph_text import IR_VERSION, OPSET
 from training.encode import ENCODED, decode_outputs, encode, session_of
+from training.model.best_latent import best_latent
+from training.model.encoder import Encoding
 from training.model.likelihood import Decoded, GaussianLikelihood, Likelihood
 from training.model.network import RcmVae
 from training.model.served_norm import with_served_norms
@@ -52,15 +56,19 @@ class Parity:
 
 
 class _Encoding(nn.Module):
-    """The encoder as it is served: with the texture, which no training needs."""
+    """The encoder as it is served, with what no training needs: texture, best channel's latent."""
 
     def __init__(self, network: RcmVae) -> None:
         super().__init__()
         self.encoder = with_served_norms(network.encoder)
+        self.best = best_latent(network.encoder)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         encoding, texture = self.encoder.encode_with_texture(x)
-        return (*encoding, texture)
+        if self.best is None:
+            return (*encoding, texture)
+        best = self.best(encoding.features, encoding.logits.argmax(dim=1))
+        return (*encoding, texture, *best)
 
 
 class _Decoding(nn.Module):
@@ -87,9 +95,13 @@ def decoder_outputs(network: RcmVae) -> tuple[str, ...]:
 
 
 def export_encoder(network: RcmVae) -> bytes:
-    """`encoder.onnx`: x -> logits, mu, logvar, features, texture_maps, for any number of rows."""
-    x = torch.zeros(TRACE_ROWS, *network.shape)
-    return _export(_Encoding(network), "encoder", {"x": x}, list(ENCODED))
+    """`encoder.onnx`: x -> logits, mu, logvar, features, texture_maps, for any number of rows.
+
+    And ``BEST_LATENTS`` where channels have latents of their own.
+    """
+    encoding = _Encoding(network)
+    outputs = [*ENCODED, *(() if encoding.best is None else BEST_LATENTS)]
+    return _export(encoding, "encoder", {"x": torch.zeros(TRACE_ROWS, *network.shape)}, outputs)
 
 
 def export_decoder(network: RcmVae, latent_dim: int) -> bytes:
@@ -156,7 +168,8 @@ def measure_parity(
     network: RcmVae, encoder: bytes, decoder: bytes, x: NDArray[np.float32]
 ) -> Parity:
     """Compare torch with ONNX Runtime on real inputs x, (n, *shape)."""
-    by_onnx = encode(session_of(encoder), x)
+    session = session_of(encoder)
+    by_onnx = encode(session, x)
     # Of logits far from zero an error says nothing: their means are what is compared.
     compared = [name for name in decoder_outputs(network) if name != "reconstruction_logits"]
     drawn = decode_outputs(session_of(decoder), by_onnx.latent, by_onnx.channel, compared)
@@ -170,6 +183,7 @@ def measure_parity(
         _largest(
             _difference(by_torch.mu.numpy(), by_onnx.mu),
             _difference(by_torch.logvar.numpy(), by_onnx.logvar),
+            *_best_latent_differences(session, x, by_torch),
         ),
         _largest(
             _difference(by_torch.features.numpy(), by_onnx.features),
@@ -177,6 +191,18 @@ def measure_parity(
         ),
         _largest(*(_difference(a.numpy(), b) for a, b in zip(decoded, drawn, strict=False))),
     )
+
+
+def _best_latent_differences(
+    session: ort.InferenceSession, x: NDArray[np.float32], by_torch: Encoding
+) -> list[float]:
+    """Of the best channel's moments, where the encoder offers them."""
+    names = [o.name for o in session.get_outputs() if o.name in BEST_LATENTS]
+    if not names:
+        return []
+    rows, channel = torch.arange(len(x)), by_torch.logits.argmax(dim=1)
+    own = (part[rows, channel].numpy() for part in (by_torch.mu, by_torch.logvar))
+    return [_difference(*pair) for pair in zip(own, session.run(names, {"x": x}), strict=True)]
 
 
 def _difference(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from rcmvae.bundle import Bundle
 from rcmvae.bundle.manifest import DECODER, ENCODER, GOLDEN, SCORES
 from rcmvae.counts import read_label_map
-from rcmvae.label_map import LabelMap
-from training.data import NO_LABEL, is_label_id
+from rcmvae.label_map import LabelMap, is_label_id
+from training.data import NO_LABEL
 from training.encode import encode, session_of, softmax
 from training.golden_run import golden_run
 from training.golden_set import read_golden

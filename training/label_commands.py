@@ -2,11 +2,10 @@
 
 import argparse
 
-from rcmvae.bundle import Bundle, load_current
+from rcmvae.bundle import load_current
 from rcmvae.counts import read_label_map
-from rcmvae.errors import InvalidInput
 from rcmvae.feedback import FeedbackStore, LabelEdit
-from training.data import is_label_id
+from rcmvae.label_edit import Edit, check_edit
 from training.retrain_commands import add_places
 from training.version_commands import person
 
@@ -40,19 +39,17 @@ def run_rename(options: argparse.Namespace) -> None:
         InvalidInput: the label comes from the fit or is not there; the other name is in use, or to
             merge, is not.
     """
-    bundle = load_current(options.models)
-    _require_from_feedback(bundle, options.label)
-    is_used = options.into in bundle.manifest.labels
-    if is_used != options.is_merge or options.into == options.label:
-        expected = "another label of the bundle" if options.is_merge else "a name not in use"
-        raise InvalidInput("into", expected, repr(options.into))
+    label_map = read_label_map(load_current(options.models))
+    check_edit(
+        label_map, Edit.MERGE if options.is_merge else Edit.RENAME, options.label, options.into
+    )
     with FeedbackStore.open(options.store) as store:
         _say(store.rename_label(options.label, options.into, person()))
 
 
 def run_delete(options: argparse.Namespace) -> None:
     """Delete a label; raises as `run_rename`."""
-    _require_from_feedback(load_current(options.models), options.label)
+    check_edit(read_label_map(load_current(options.models)), Edit.DELETE, options.label, None)
     with FeedbackStore.open(options.store) as store:
         _say(store.delete_label(options.label, person()))
 
@@ -65,17 +62,6 @@ def run_undo(options: argparse.Namespace) -> None:
     """
     with FeedbackStore.open(options.store) as store:
         _say(store.undo_label_edit(options.edit, person()))
-
-
-def _require_from_feedback(bundle: Bundle, label: str) -> None:
-    """The fit's own labels stand in its data and in the golden set, which no edit reaches."""
-    label_map = read_label_map(bundle)
-    if label not in label_map.labels:
-        raise InvalidInput("label", "one of the bundle", repr(label))
-    column = label_map.index(label)
-    rows = zip(label_map.ids, label_map.contribution_labels.tolist(), strict=True)
-    if any(y == column and is_label_id(name) for name, y in rows):
-        raise InvalidInput("label", "one that came with feedback", f"{label!r}, one of the fit")
 
 
 def _say(edit: LabelEdit) -> None:

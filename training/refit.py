@@ -15,10 +15,11 @@ from rcmvae.bundle import Bundle, BundleDraft, Lineage
 from rcmvae.bundle.manifest import SCORES, WEIGHTS
 from rcmvae.counts import read_label_map
 from rcmvae.errors import BundleDamaged
+from rcmvae.label_map import is_label_id
 from rcmvae.scores_graph import read_placement
 from training.assemble import assemble
 from training.config import RunConfig, from_json
-from training.data import Dataset, Examples, is_label_id, label_ids, load_dataset
+from training.data import Dataset, Examples, label_ids, load_dataset
 from training.fit import fit
 from training.recipe import settled
 from training.relabel import Correction, labels_without_channel

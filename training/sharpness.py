@@ -22,7 +22,10 @@ that a hundred right answers are not yet certainty.
 """
 
 TEMPERATURES = (1.0, 8.0)
-FLOORS = (1e-5, 0.5)
+FLOORS = (1e-3, 0.5)
+"""A floor far below lets what labelled examples leave in a channel in passing, a thousandth of one,
+outvote the channels that resemble it (docs/decisions/0023-new-labels-mnist.md)."""
+
 MOST_ELEMENTS = 20_000_000
 """Of many examples so many are judged, evenly spaced, that n K C stays below this."""
 

@@ -224,6 +224,10 @@ ROWS = (
                         f" (increase(rcmvae_bundle_swap_failures_total{{{_JOB}}}[1h]))",
                         "refused: {{reason}}",
                     ),
+                    Query(
+                        f"sum by (reason) (rcmvae_bundle_refusing_workers{{{_JOB}}}) > 0",
+                        "workers that refuse: {{reason}}",
+                    ),
                 ),
             ),
             Graph(

@@ -15,6 +15,7 @@ from rcmvae.errors import InvalidInput
 from rcmvae.feedback.status import FeedbackStatus
 from rcmvae.label_name import label_name
 
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 MAX_NAME = 128
 """Longest prediction id, bundle version, worker name and idempotency key, in characters."""
 MAX_SOURCE = 64
@@ -306,14 +307,15 @@ def check_name(field_name: str, value: str, longest: int = MAX_NAME) -> None:
     """Refuse text that is empty, too long or holds what some database or log cannot.
 
     Raises:
-        InvalidInput: control characters, NUL and lone surrogates are among the refused.
+        InvalidInput: control characters, NUL and lone surrogates are among the refused, and what
+            turns the text around it about (U+202E) or breaks its line (U+2028).
     """
     if not 1 <= len(value) <= longest:
         raise InvalidInput(field_name, f"1 to {longest} characters", f"{len(value)} characters")
     # Most names are ids of ours, and there are as many as predictions.
     is_plain = value.isascii() and value.isprintable()
-    if not is_plain and any(unicodedata.category(one) in ("Cc", "Cs") for one in value):
-        raise InvalidInput(field_name, "printable characters", "a control character or surrogate")
+    if not is_plain and any(unicodedata.category(one) in _UNPRINTABLE for one in value):
+        raise InvalidInput(field_name, "printable characters", "a control or format character")
 
 
 def check_input(field_name: str, value: NDArray[np.float32]) -> None:

@@ -97,16 +97,26 @@ def undo(connection: Connection, edit_id: str, actor: str, now: datetime) -> Lab
         or_(said & feedback.c.status.in_(_COUNTING), taken & feedback.c.status.in_(_GONE))
     )
     rows = connection.execute(query.order_by(feedback.c.seq)).all()
-    if not rows:
-        raise InvalidInput("edit", "an edit of a label that is not undone", repr(edit_id))
-    # Of what was taken back, the newest that each author said of an input.
-    back = {(r.input_sha256, r.author): r for r in rows if r.status in _GONE}
-    again = _say_again(connection, list(back.values()), None, undoing, actor, now)
     added = [row for row in rows if row.status not in _GONE]
+    back = _unsaid(connection, [row for row in rows if row.status in _GONE])
+    if not added and not back:
+        raise InvalidInput("edit", "an edit of a label that is not undone", repr(edit_id))
+    again = _say_again(connection, back, None, undoing, actor, now)
     for row in added:
         withdraw(connection, row.feedback_id, actor, _deleted(undoing), now)
     _accept_earlier(connection, added, actor, now)
     return LabelEdit(undoing, (*again, *(row.feedback_id for row in added)))
+
+
+def _unsaid(connection: Connection, taken: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Of what was taken back, the newest that each author said of an input, and nothing after it.
+
+    Who was heard since, by an earlier undoing or of himself, is not spoken for once more.
+    """
+    newest = {(row.input_sha256, row.author): row for row in taken}
+    said = statements(connection, {digest for digest, _ in newest})
+    since = {(digest, each.author): each.seq for digest, found in said.items() for each in found}
+    return [row for voice, row in newest.items() if since.get(voice, 0) < row.seq]
 
 
 def _accept_earlier(

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from service.access.challenge import no_key, unknown_key
+from service.access.cross_site import is_cross_site
 from service.access.keyring import Keyring
 from service.access.loopback import came_over_loopback, is_named_as_this_machine
 from service.access.principal import ANONYMOUS, Principal, principal_of
@@ -30,12 +31,13 @@ class Admission:
         """Who sends the request.
 
         Raises:
-            RequestRefused: 401 no key or not ours; 429 too many; without keys 403 from outside,
-                and 421 under another name.
+            RequestRefused: 401 no key or not ours; 429 too many; without keys 403 from outside or
+                for another page, and 421 under another name.
         """
         if self.keys is None:
             if not self._public_without_keys:
                 _require_this_machine(scope)
+            _require_own_page(scope)
             self._rates.charge_request(scope, ANONYMOUS)
             return ANONYMOUS
         presented = _presented(scope)
@@ -66,6 +68,11 @@ def _require_this_machine(scope: Scope) -> None:
         )
     if not is_named_as_this_machine(header(scope, b"host")):
         raise refusal(421, "misdirected", "Host", "localhost or a loopback address", "another name")
+
+
+def _require_own_page(scope: Scope) -> None:
+    if is_cross_site(scope):
+        raise refusal(403, "cross-site", "Origin", "a page of this service", "another page")
 
 
 def _presented(scope: Scope) -> str | None:

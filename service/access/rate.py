@@ -97,9 +97,15 @@ def _sender(scope: Scope, principal: Principal) -> str:
 
 
 def _network(host: str) -> str:
-    """The address, or of an IPv6 one the /64 that one customer has to himself."""
+    """The address, or of an IPv6 one the /64 that one customer has to himself.
+
+    An IPv4 one stays itself also where a socket for both writes it as IPv6.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host
-    return host if address.version == 4 else address.exploded[:19]
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped
+        return address.exploded[:19] if mapped is None else str(mapped)
+    return host

@@ -1,11 +1,12 @@
 """A route that says whom it is for, and asks."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import Enum
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
@@ -60,3 +61,27 @@ class ScopedRoute(Route):
         """Let the request in, and answer it."""
         self.admit(scope)
         await super().handle(scope, receive, send)
+
+
+class Need(NamedTuple):
+    """What one method of a route needs.
+
+    Attributes:
+        path: as Starlette writes it.
+        method: lower case.
+        needs: a scope, or whom else it is for.
+    """
+
+    path: str
+    method: str
+    needs: Access | Scope
+
+
+def needs_of(routes: Iterable[BaseRoute]) -> frozenset[Need]:
+    """What every method of every route needs."""
+    scoped = (route for route in routes if isinstance(route, ScopedRoute))
+    return frozenset(
+        Need(route.path, method.lower(), route.needs)
+        for route in scoped
+        for method in route.methods or ()
+    )

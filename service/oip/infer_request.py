@@ -119,10 +119,10 @@ def _parameters(holder: Mapping[str, object], field: str) -> dict[str, object]:
     return parameters
 
 
-def _flag(parameters: Mapping[str, object], name: str) -> bool:
+def _flag(parameters: Mapping[str, object], name: str, field: str = "parameters") -> bool:
     value = parameters.get(name, False)
     if not isinstance(value, bool):
-        raise InvalidInput(f"parameters.{name}", "a boolean", kind_of(value))
+        raise InvalidInput(f"{field}.{name}", "a boolean", kind_of(value))
     return value
 
 
@@ -163,8 +163,10 @@ def _shown(value: object) -> str:
 def _shape(shape: object, signature: InputSignature, max_rows: int) -> tuple[int, ...]:
     row = {signature.shape, (signature.size,)}
     expected = f"[N, {', '.join(map(str, signature.shape))}] or [N, {signature.size}]"
-    if not isinstance(shape, list) or not all(type(side) is int for side in shape):
+    if not isinstance(shape, list):
         raise InvalidInput("inputs[0].shape", expected, kind_of(shape))
+    if not all(type(side) is int for side in shape):
+        raise InvalidInput("inputs[0].shape", expected, "a list with other than whole numbers")
     sides = tuple(shape)
     if len(sides) > 8 or sides[1:] not in row:
         raise InvalidInput("inputs[0].shape", expected, quoted(str(shape[:8])))
@@ -221,7 +223,8 @@ def _outputs(outputs: object, binary: bool) -> tuple[RequestedOutput, ...]:
     if outputs is None or outputs == []:
         return tuple(RequestedOutput(name, binary) for name in DEFAULT_OUTPUTS)
     if not isinstance(outputs, list) or len(outputs) > _MOST_OUTPUTS:
-        raise InvalidInput("outputs", f"a list of at most {_MOST_OUTPUTS}", kind_of(outputs))
+        actual = f"{len(outputs)}" if isinstance(outputs, list) else kind_of(outputs)
+        raise InvalidInput("outputs", f"a list of at most {_MOST_OUTPUTS}", actual)
     return tuple(_output(output, f"outputs[{i}]", binary) for i, output in enumerate(outputs))
 
 
@@ -233,5 +236,6 @@ def _output(output: object, field: str, binary: bool) -> RequestedOutput:
     parameters = _parameters(asked, f"{field}.parameters")
     if parameters.get("classification"):
         raise InvalidInput(f"{field}.parameters", "no classification", "classification")
-    own = parameters.get("binary_data")
-    return RequestedOutput(name, binary if own is None else _flag(parameters, "binary_data"))
+    if parameters.get("binary_data") is None:
+        return RequestedOutput(name, binary)
+    return RequestedOutput(name, _flag(parameters, "binary_data", f"{field}.parameters"))

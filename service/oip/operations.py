@@ -7,6 +7,7 @@ from service.operation import BODY_ERRORS, Json, Operation
 from service.wire.media_types import JSON, OCTETS
 
 _MODEL = "/v2/models/{model}"
+_MODEL_ERRORS = (404, 503)
 
 
 def _path_parameter(name: str) -> Json:
@@ -21,14 +22,16 @@ _LENGTH: Json = {
 }
 
 
-def _get(path: str, summary: str, answer: type[BaseModel]) -> Operation:
+def _get(
+    path: str, summary: str, answer: type[BaseModel], errors: tuple[int, ...] = ()
+) -> Operation:
     return Operation(
         path,
         "get",
         summary,
         200,
         answer,
-        errors=(404, 503) if "{" in path else (503,),
+        errors=errors,
         parameters=_parameters_of(path),
         problem=schemas.InferenceError,
         problem_type=JSON,
@@ -45,7 +48,7 @@ def _infer(path: str) -> Operation:
         schemas.InferBody,
         binary_answers=(OCTETS,),
         binary_bodies=(OCTETS,),
-        errors=(*BODY_ERRORS, 404, 504),
+        errors=(*BODY_ERRORS, 404),
         parameters=(*_parameters_of(path), _LENGTH),
         problem=schemas.InferenceError,
         problem_type=JSON,
@@ -59,8 +62,8 @@ def _parameters_of(path: str) -> tuple[Json, ...]:
 def _of_model(prefix: str) -> tuple[Operation, ...]:
     """The three routes of a model or of one of its versions."""
     return (
-        _get(prefix, "Inputs and outputs.", schemas.ModelMetadata),
-        _get(f"{prefix}/ready", "It is served.", schemas.ModelReady),
+        _get(prefix, "Inputs and outputs.", schemas.ModelMetadata, _MODEL_ERRORS),
+        _get(f"{prefix}/ready", "It is served.", schemas.ModelReady, _MODEL_ERRORS),
         _infer(f"{prefix}/infer"),
     )
 
@@ -68,7 +71,7 @@ def _of_model(prefix: str) -> tuple[Operation, ...]:
 OIP_OPERATIONS = (
     _get("/v2", "Name and extensions of the server.", schemas.InferenceServer),
     _get("/v2/health/live", "The process lives.", schemas.ServerLive),
-    _get("/v2/health/ready", "A bundle is served.", schemas.ServerReady),
+    _get("/v2/health/ready", "A bundle is served.", schemas.ServerReady, (503,)),
     *_of_model(_MODEL),
     *_of_model(_MODEL + "/versions/{version}"),
 )

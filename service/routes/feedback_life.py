@@ -1,8 +1,11 @@
 """What became of feedback: listings, items, their histories, DELETE, and accepting."""
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rcmvae.errors import FeedbackNotFound
 from rcmvae.feedback import Dispute, FeedbackEvent, FeedbackRecord, FeedbackStatus
 from service.access import Scope, principal_of, require_scope
 from service.feedback_query import (
@@ -18,6 +21,7 @@ from service.problem import refusal
 from service.runtime import runtime_of
 from service.schemas import FeedbackHistory, FeedbackLine, FeedbackListing, FeedbackState
 
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _SETTLED = (FeedbackStatus.REJECTED, FeedbackStatus.WITHDRAWING, FeedbackStatus.WITHDRAWN)
 """What accepting cannot bring back."""
 
@@ -114,4 +118,12 @@ def _line_of(event: FeedbackEvent) -> FeedbackLine:
 
 
 def _id_of(request: Request) -> str:
-    return str(request.path_params["feedback_id"])
+    """The id in the path.
+
+    Raises:
+        FeedbackNotFound: nothing can have it; PostgreSQL would fail at a NUL.
+    """
+    feedback_id = str(request.path_params["feedback_id"])
+    if not _ID.fullmatch(feedback_id):
+        raise FeedbackNotFound("no feedback has this id")
+    return feedback_id

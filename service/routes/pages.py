@@ -7,7 +7,10 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.access import needs_of
 from service.openapi import openapi_json
+from service.runtime import runtime_of
+from service.wire.media_types import JSON
 
 _WEB = Path(__file__).parent.parent / "web"
 
@@ -42,9 +45,10 @@ async def swagger_style(_: Request) -> Response:
     return _response(_swagger_folder() / "swagger-ui.css", "text/css")
 
 
-async def openapi(_: Request) -> Response:
-    """The OpenAPI document."""
-    return Response(openapi_json(), media_type="application/json")
+async def openapi(request: Request) -> Response:
+    """The OpenAPI document of this service: with keys or without."""
+    has_keys = runtime_of(request).settings.keys_file is not None
+    return Response(openapi_json(needs_of(request.app.routes), has_keys=has_keys), media_type=JSON)
 
 
 def _response(path: Path, media_type: str) -> Response:

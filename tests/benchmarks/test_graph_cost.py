@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from benchmarks.graph_cost import BATCHES, main, quiet_medians
 from tests.benchmarks.small import flags
 
@@ -15,7 +17,8 @@ def test_a_run_times_the_encoder_and_the_whole(tmp_path: Path) -> None:
     for batch in BATCHES:
         alone, whole = (figures[f"{part}_microseconds_{batch}"] for part in ("encoder", "served"))
         assert alone > 0.0
-        assert figures[f"served_over_encoder_{batch}"] == whole / alone - 1.0
+        assert figures[f"served_over_encoder_{batch}"] == pytest.approx(whole / alone - 1.0)
+        assert figures[f"predict_microseconds_{batch}"] > 0.0
 
 
 def test_rounds_that_other_load_disturbed_do_not_count() -> None:

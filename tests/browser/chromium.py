@@ -56,14 +56,17 @@ class Tab:
     Attributes:
         page: of Playwright.
         complaints: uncaught errors, and errors of the console: refused by the policy, not found.
+        expected: a part of errors that a test brings about itself.
     """
 
     page: Page
     complaints: list[str] = field(default_factory=list)
+    expected: str | None = None
 
     def note(self, message: ConsoleMessage) -> None:
         """Keep an error of the console."""
-        if message.type == "error":
+        is_expected = self.expected is not None and self.expected in message.text
+        if message.type == "error" and not is_expected:
             self.complaints.append(message.text)
 
     def fail(self, error: Error) -> None:
@@ -72,7 +75,7 @@ class Tab:
 
 
 @contextmanager
-def open_tab(browser: Browser, theme: str = "light") -> Iterator[Tab]:
+def open_tab(browser: Browser, theme: str = "light", expected: str | None = None) -> Iterator[Tab]:
     """A tab in a profile of its own; at the end it must have had nothing to complain of."""
     dark = theme == "dark"
     context = browser.new_context(
@@ -81,7 +84,7 @@ def open_tab(browser: Browser, theme: str = "light") -> Iterator[Tab]:
         reduced_motion="reduce",
     )
     context.set_default_timeout(PATIENCE)
-    tab = Tab(context.new_page())
+    tab = Tab(context.new_page(), expected=expected)
     tab.page.on("console", tab.note)
     tab.page.on("pageerror", tab.fail)
     yield tab

@@ -26,11 +26,12 @@ def digits_service(tiny: TinyRun, folder: Path, **settings: str) -> Iterator[Ser
         x = np.concatenate([unseen(digit, EACH) for digit in range(10)])
         answer = server.post("/predict", {"inputs": x.reshape(len(x), -1).tolist()})
         assert answer.status_code == 200, answer.text
-        wait_until(lambda: _captures(server) == len(x), "the inputs are on the map")
+        wait_until(lambda: captures(server) == len(x), "the inputs are on the map")
         yield server
 
 
-def _captures(server: Server) -> int:
+def captures(server: Server) -> int:
+    """How many inputs that were sent are on the map."""
     table = pa.ipc.open_stream(server.get("/latent-map?sources=capture").content).read_all()
     return len(table)
 

@@ -1,5 +1,6 @@
 """After scripts/quickstart a newcomer finds the unknown cluster, labels it and sees it learned."""
 
+import io
 import re
 import subprocess
 import sys
@@ -7,20 +8,28 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+import numpy as np
+import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as Late
 
 from tests.browser.chromium import ROOT, open_tab
 from tests.e2e.quickstart_run import QuickstartRun, free_port
+from training.data import load_source
 
 pytestmark = [
     pytest.mark.browser, pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)
 ]  # fmt: skip
 
 CLICKS = 10
+NEW_LABEL = "9"
 SECONDS = 120.0
 
 
@@ -84,6 +93,8 @@ def test_a_newcomer_teaches_the_unknown_class(
     folder = taught_quickstart.as_trained(tmp_path / "quickstart")
     with quickstart(folder) as address, open_tab(browser) as tab:
         page = tab.page
+        before = picture(address)
+        assert not (before.answer == NEW_LABEL).any()
         newcomer = Newcomer(page)
         page.goto(address)
         page.evaluate("window.opened = 'once'")
@@ -91,25 +102,88 @@ def test_a_newcomer_teaches_the_unknown_class(
         expect(legend.get_by_role("button", name=re.compile("^unknown class"))).to_be_visible()
         expect(legend.get_by_role("button", name=re.compile(r"^9\b"))).to_have_count(0)
 
-        # Every group that the page calls out: to it, and its name.
-        call = page.locator("#show-unnamed")
+        # Every group that the page calls out: to it, into the field, its name.
+        call = page.get_by_role("status").get_by_role("button", name=re.compile("^Show"))
         expect(call).to_be_visible()
-        while newcomer.clicks < CLICKS - 2 and call.is_visible():
+        while newcomer.clicks < CLICKS - 3 and call.is_visible():
             # The watcher learns by itself: the next group may be known before it is clicked.
             with suppress(Late):
                 newcomer.click(call)
             field = page.get_by_label("What are these?")
             if field.is_hidden():
                 break
-            field.fill("9")
+            newcomer.click(field)
+            page.keyboard.type(NEW_LABEL)
             newcomer.click(page.get_by_role("button", name="Label", exact=True))
             expect(page.get_by_text("inputs selected")).to_have_count(0)
-        newcomer.click(page.locator("#learn"))
+        newcomer.click(page.get_by_role("button", name=re.compile("^Learn")).first)
 
         learned = legend.get_by_role("button", name=re.compile(r"^9\b"))
         expect(learned).to_be_visible(timeout=120_000)
-        count = int(learned.locator(".number").inner_text())
-        assert count > 50
         assert newcomer.clicks <= CLICKS
         assert newcomer.seconds < SECONDS
         assert page.evaluate("window.opened") == "once"
+
+        # Nothing that was said is still to be learned.
+        expect(page.locator(".deed.applied")).not_to_have_count(0)
+        expect(page.locator(".deed.queued, .deed.claimed")).to_have_count(0)
+
+        # Seen in its colour: as many points of the map have it as the legend says, where nines are.
+        after = picture(address)
+        nines = after.answer == NEW_LABEL
+        expect(learned.locator(".number")).to_have_text(str(int(nines.sum())))
+        trained = after.truth != ""
+        assert nines[after.truth == NEW_LABEL].mean() > 0.75
+        assert nines[trained & (after.truth != NEW_LABEL)].mean() < 0.02
+        page.get_by_role("button", name="Show all").click()
+        page.mouse.move(0, 0)
+        assert share_in_colour(page, learned, after.xy[nines]) > 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The points of the map, and what is answered of them.
+
+    Attributes:
+        xy: in units of the map, (n, 2).
+        answer: label, or the decision where it is not known.
+        truth: digit of a point that the quickstart trained on, which the service was not told; else
+            empty.
+    """
+
+    xy: NDArray[np.float64]
+    answer: NDArray[np.str_]
+    truth: NDArray[np.str_]
+
+
+def picture(address: str) -> Picture:
+    """What a service of digits shows."""
+    body = httpx.get(f"{address}/latent-map", timeout=60).content
+    table = pa.ipc.open_stream(body).read_all()
+    digits = load_source("digits").train.y
+    names = table["point_id"].to_pylist()
+    truth = [str(digits[int(one[2:])]) if one.startswith("r-") else "" for one in names]
+    decision, label = (np.array(table[name].to_pylist()) for name in ("decision", "predicted"))
+    return Picture(
+        xy=np.stack([table["x"].to_numpy(), table["y"].to_numpy()], axis=1).astype(np.float64),
+        answer=np.where(decision == "known", label, decision),
+        truth=np.array(truth),
+    )
+
+
+def share_in_colour(page: Page, entry: Locator, xy: NDArray[np.float64]) -> float:
+    """Share of points that are drawn in the colour of a legend's entry."""
+    painted = entry.locator(".dot").evaluate("dot => getComputedStyle(dot).backgroundColor")
+    colour = np.array([int(part) for part in re.findall(r"\d+", painted)[:3]])
+    shown = page.locator(".map")
+    box, camera = shown.bounding_box(), shown.get_attribute("data-camera")
+    assert box is not None
+    assert camera is not None
+    centre_x, centre_y, zoom = (float(text) for text in camera.split())
+    pixels = (xy - [centre_x, centre_y]) * 2**zoom * [1, -1]
+    pixels += [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    with Image.open(io.BytesIO(page.screenshot())) as screen:
+        rgb = np.asarray(screen.convert("RGB")).astype(np.int64)
+    columns, rows = np.rint(pixels).astype(int).T
+    # Points are a little transparent, and lie over each other.
+    return float((np.abs(rgb[rows, columns] - colour).max(axis=1) < 48).mean())

@@ -16,6 +16,7 @@ from tests.e2e.processes import children, kill, runs
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
+_PROGRAM = "service.app:RcmVae"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,13 @@ class Server:
         process: the parent of the workers.
         url: where it answers.
         folder: of its models, store and log.
+        key: that requests are sent with, if any.
     """
 
     process: subprocess.Popen[bytes]
     url: str
     folder: Path
+    key: str | None = None
 
     @property
     def models(self) -> Path:
@@ -49,11 +52,15 @@ class Server:
 
     def get(self, path: str) -> httpx.Response:
         """GET over a connection of its own, so that any worker may answer."""
-        return httpx.get(self.url + path, timeout=PATIENCE)
+        return httpx.get(self.url + path, headers=self._headers, timeout=PATIENCE)
 
     def post(self, path: str, document: object) -> httpx.Response:
         """POST JSON over a connection of its own."""
-        return httpx.post(self.url + path, json=document, timeout=PATIENCE)
+        return httpx.post(self.url + path, json=document, headers=self._headers, timeout=PATIENCE)
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
 
     def metric(self, sample: str) -> float:
         """Value of a sample by its name with labels, as the text format writes it; 0 if absent."""
@@ -88,16 +95,31 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIEN
         time.sleep(0.05)
 
 
-def start(folder: Path, *, host: str | None = None, **settings: str) -> Server:
-    """Start a server without waiting for it; `settings` are variables without their prefix."""
+def start(
+    folder: Path,
+    *,
+    host: str | None = None,
+    port: str | None = None,
+    program: str = _PROGRAM,
+    **settings: str,
+) -> Server:
+    """Start a server without waiting for it.
+
+    Args:
+        folder: for its models, store and log.
+        host: to listen at.
+        port: to listen at; without it a free one.
+        program: what BentoML serves, this repository's service or a folder of its own.
+        settings: variables without their prefix.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    command = [sys.executable, "-m", "bentoml", "serve", "service.app:RcmVae"]
-    command += ["--port", str(port), *(["--host", host] if host else [])]
+    port = port or str(free_port())
+    command = [sys.executable, "-m", "bentoml", "serve", program]
+    command += ["--port", port, *(["--host", host] if host else [])]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=ROOT if program == _PROGRAM else folder,
             env=_environment(folder, settings),
             stdout=log,
             stderr=log,
@@ -106,9 +128,11 @@ def start(folder: Path, *, host: str | None = None, **settings: str) -> Server:
 
 
 @contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[Server]:
-    """A server that lives, until the end of the block."""
-    server = start(folder, **settings)
+def serving(
+    folder: Path, *, port: str | None = None, program: str = _PROGRAM, **settings: str
+) -> Iterator[Server]:
+    """A server that lives, until the end of the block; arguments as of `start`."""
+    server = start(folder, port=port, program=program, **settings)
     try:
         wait_until(lambda: _lives(server), f"livez\n{server.log}")
         yield server

@@ -40,18 +40,20 @@ def expressions() -> list[str]:
 
 
 @contextmanager
-def scraped(server: Server, folder: Path) -> Iterator[httpx.Client]:
-    """A Prometheus with the rules, that looks at a server every half second; a client of it."""
+def scraping(port: str, folder: Path) -> Iterator[httpx.Client]:
+    """A Prometheus with the rules, that looks at a port every half second; a client of it."""
     config = yaml.safe_load((RULES.parent / "prometheus.yml").read_text())
     config["global"] |= {"scrape_interval": "500ms", "scrape_timeout": "500ms"}
     config["global"]["evaluation_interval"] = "500ms"
     config["rule_files"] = [str(RULES / "*.yml")]
-    config["scrape_configs"][0]["static_configs"] = [{"targets": [server.url.partition("//")[2]]}]
+    config["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]
     folder.mkdir()
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"
     command = [program("prometheus"), f"--config.file={folder / 'prometheus.yml'}"]
     command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}"]
+    # Else targets that are found five seconds after the start may be taken after ten.
+    command += ["--scrape.discovery-reload-interval=100ms"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
@@ -96,9 +98,11 @@ def test_prometheus_answers_every_expression_and_knows_every_series(tmp_path: Pa
     assert {one for text in named for one in DECISION.findall(text)} <= set(Decision)
     # The small bundle answers no input so.
     selectors = {one for one in named if Decision.UNKNOWN_CLASS not in one}
+    port = str(free_port())
     with (
-        serving(tmp_path / "service") as server,
-        scraped(server, tmp_path / "prometheus") as client,
+        # Ahead of the service: it looks for its target once in five seconds.
+        scraping(port, tmp_path / "prometheus") as client,
+        serving(tmp_path / "service", port=port) as server,
     ):
         assert server.post("/predict", {"inputs": INPUTS}).status_code == 503
         publish_small(server.models, "v1")
@@ -108,6 +112,7 @@ def test_prometheus_answers_every_expression_and_knows_every_series(tmp_path: Pa
         with FeedbackStore.open(server.store_url) as feedback:
             for state in (JobState.DONE, JobState.FAILED):
                 end_a_job(JobStore.of(feedback), state)
+        wait_until(lambda: bool(series(client, "rcmvae_build_info")), "the first look")
         absent, end = selectors, time.monotonic() + PATIENCE
         while absent:
             assert time.monotonic() < end, absent

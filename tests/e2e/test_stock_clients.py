@@ -61,24 +61,3 @@ def test_kserve_client(server: Server, tmp_path: Path) -> None:
     told = _run(server, "kserve_rest.py", tmp_path)
     assert len(told["answers"]) == 4
     _assert_answers(server, told["answers"])
-
-
-def test_a_generated_client(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "openapi.json").write_bytes(server.get("/openapi.json").content)
-    command = [
-        str(_BIN / "openapi-python-client"),
-        *("generate", "--path", "openapi.json", "--meta", "none"),
-        *("--output-path", "generated_client"),
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = _run(server, "generated.py", tmp_path)
-    expected = server.post("/predict", {"inputs": X.tolist(), "alpha": 0.2}).json()["predictions"]
-    assert told == {
-        "ready": "v1",
-        "labels": [p["label"] for p in expected],
-        "decisions": [p["ood"]["decision"] for p in expected],
-        "alpha": 0.2,
-        "corrected": True,
-        "refused": "inputs[0]",
-    }

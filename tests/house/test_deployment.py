@@ -13,12 +13,16 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from ops.grafana.dashboard import FILE, build
+from scripts.dockerfile import exec_form, parse_dockerfile, stages, values
 from service.asgi import ROUTES
 from service.settings import Settings, environment_name
-from tests.house.dockerfile import exec_form, parse_dockerfile, values
 from tests.house.repository import ROOT
 
-IMAGE = parse_dockerfile((ROOT / "Dockerfile").read_text(encoding="utf-8"))
+STAGES = {
+    stage[0].value.split(" AS ")[1]: stage
+    for stage in stages(parse_dockerfile((ROOT / "Dockerfile").read_text(encoding="utf-8")))
+}
+IMAGE = [*STAGES["base"], *STAGES["serve"]]
 KUBERNETES = "1.33.0"
 # The operator's own kind has no schema in a package; a test below reads it.
 MANIFESTS = ("ops/kubernetes/service.yaml", "ops/kubernetes/watcher.yaml")
@@ -142,6 +146,18 @@ def test_settings_exist_and_keys_are_given() -> None:
     keys = {one["name"]: one.get("value") for one in container["env"]}["RCMVAE_KEYS_FILE"]
     assert keys.startswith("/secrets/")
     assert "RCMVAE_KEYS_FILE" in composed
+
+
+def test_watcher_and_refit_run_in_the_image_that_fits() -> None:
+    """What they run is what its CMD runs, but for where models and store are."""
+    (command,) = values(STAGES["training"], "CMD")
+    for pod in (one for one in pods() if one != service_pod()[0]):
+        (container,) = pod["containers"]
+        assert container["image"] == "rcmvae-training"
+        assert container["command"][:4] == exec_form(command)[:4]
+    watcher = COMPOSE["services"]["watcher"]
+    assert watcher["build"]["target"] == "training"
+    assert watcher["command"][:5] == exec_form(command)
 
 
 def test_selectors_select_the_pods() -> None:

@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import yaml
 
-from tests.house.dockerfile import (
+from scripts.dockerfile import (
+    Instruction,
     arguments,
     exec_form,
     expand,
@@ -22,20 +23,31 @@ from tests.house.lockfile import read_lock
 from tests.house.repository import ROOT
 
 INSTRUCTIONS = parse_dockerfile((ROOT / "Dockerfile").read_text())
-DEPENDENCIES, SERVE = stages(INSTRUCTIONS)
+DEPENDENCIES, TRAINING_DEPENDENCIES, BASE, TRAINING, SERVE = stages(INSTRUCTIONS)
 RUNTIMES = ("cpu", "gpu")
+SERVING = [*DEPENDENCIES, *BASE, *SERVE]
+FITTING = [*TRAINING_DEPENDENCIES, *BASE, *TRAINING]
 
 
-def context_sources(runtime: str) -> list[str]:
+def context_sources(instructions: list[Instruction], runtime: str) -> list[str]:
     """What COPY takes from the build context."""
     variables = {**arguments(INSTRUCTIONS), "RUNTIME": runtime}
-    copies = [value for value in values(INSTRUCTIONS, "COPY") if "--from=" not in value]
+    copies = [value for value in values(instructions, "COPY") if "--from=" not in value]
     return [expand(source, variables) for value in copies for source in value.split()[:-1]]
 
 
 def installed_lock(runtime: str) -> str:
-    (lock,) = [source for source in context_sources(runtime) if source.endswith(".lock")]
+    (lock,) = [s for s in context_sources(SERVING, runtime) if s.endswith(".lock")]
     return lock
+
+
+def test_the_stages_are_taken_from_each_other_as_the_tests_have_it() -> None:
+    assert [stage[0].value.split(" AS ")[1] for stage in stages(INSTRUCTIONS)] == [
+        *("dependencies", "training-dependencies", "base", "training", "serve")
+    ]
+    for last, dependencies in ((SERVE, "dependencies"), (TRAINING, "training-dependencies")):
+        assert last[0].value.startswith("base AS ")
+        assert values(last, "COPY")[0] == f"--from={dependencies} /opt/venv /opt/venv"
 
 
 def test_the_gpu_runtime_is_the_default() -> None:
@@ -48,7 +60,7 @@ def test_the_gpu_runtime_is_the_default() -> None:
 def test_everything_copied_exists_and_enters_the_context(runtime: str) -> None:
     ignore = (ROOT / ".dockerignore").read_text().splitlines()
     allowed = [line.removeprefix("!") for line in ignore if line.startswith("!")]
-    for source in context_sources(runtime):
+    for source in context_sources(INSTRUCTIONS, runtime):
         assert (ROOT / source).exists(), source
         assert any(re.fullmatch(one.replace("*", ".*"), source) for one in allowed), source
 
@@ -58,29 +70,41 @@ def test_the_image_holds_no_torch(runtime: str) -> None:
     packages = {pin.name for pin in read_lock(ROOT / installed_lock(runtime))}
     assert "bentoml" in packages
     assert not [name for name in packages if name.startswith(("torch", "triton"))]
-    assert not [source for source in context_sources(runtime) if source.startswith("training")]
+    sources = context_sources(SERVING, runtime)
+    assert not [source for source in sources if source.startswith(("training", "requirements/t"))]
 
 
-def test_only_hashed_wheels_are_installed() -> None:
+def test_the_training_image_holds_no_server() -> None:
+    packages = {pin.name for pin in read_lock(ROOT / "requirements/train.lock")}
+    assert "scikit-learn" in packages
+    assert not packages & {"bentoml", "starlette", "uvicorn", "pytest"}
+    sources = context_sources(FITTING, "cpu")
+    assert "requirements/torch.txt" in sources
+    assert "service" not in sources
+    (command,) = values(TRAINING, "CMD")
+    assert exec_form(command) == ["python", "-m", "training", "retrain", "--watch"]
+
+
+def test_only_wheels_are_installed_and_all_but_torch_by_hash() -> None:
     installs = [value for value in values(INSTRUCTIONS, "RUN") if "pip install" in value]
-    assert len(installs) == 1
-    assert "--require-hashes" in installs[0]
-    assert "--only-binary=:all:" in installs[0]
+    assert all("--only-binary=:all:" in install for install in installs)
+    without_hash = [install for install in installs if "--require-hashes" not in install]
+    assert [install.split()[-1] for install in without_hash] == ["/tmp/torch.txt"]
 
 
 def test_the_base_image_is_pinned_to_a_release() -> None:
     variables = arguments(INSTRUCTIONS)
     bases = {expand(value, variables).split()[0] for value in values(INSTRUCTIONS, "FROM")}
+    bases -= {"base"}
     assert len(bases) == 1
     assert re.fullmatch(r"python:3\.11\.\d+-slim-[a-z]+", bases.pop())
 
 
 def test_it_does_not_run_as_root() -> None:
-    keywords = [one.keyword for one in SERVE]
-    user = values(SERVE, "USER")[-1]
+    (user,) = values(INSTRUCTIONS, "USER")
     assert user not in {"root", "0"}
-    assert f"--uid {user}" in values(SERVE, "RUN")[0]
-    assert keywords.index("USER") < keywords.index("CMD")
+    assert f"--uid {user}" in values(BASE, "RUN")[0]
+    assert values(BASE, "USER") == [user]
 
 
 def run_health_check(port: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.house.dockerfile import parse_dockerfile, values
+from scripts.dockerfile import parse_dockerfile, values
 from tests.house.promtool import promtool
 from tests.house.repository import ROOT
 

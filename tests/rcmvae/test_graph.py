@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from scipy.special import logit, logsumexp, softmax, xlog1py, xlogy
 from scipy.stats import norm
 
@@ -123,8 +123,8 @@ def _scores_inputs(seed: int, count: int = 5) -> Arrays:
         "x": np.where(x < 0.3, 0.0, x),
         "logits": logits,
         "responsibilities": softmax(logits, axis=1),
-        "mu": rng.normal(size=(count, CHANNELS, LATENT)),
-        "logvar": rng.normal(size=(count, CHANNELS, LATENT)),
+        "z": rng.normal(size=(count, LATENT)),
+        "z_logvar": rng.normal(size=(count, LATENT)),
         "features": rng.normal(size=(count, FEATURES)),
         "texture_maps": rng.normal(size=(count, TEXTURE)),
         "reconstruction": decoded,
@@ -153,9 +153,9 @@ def test_scores_graph_agrees_with_numpy(seed: int) -> None:
     served = _scored(_scores_model(densities), inputs)
     wide = {n: v.astype(np.float64) for n, v in inputs.items() if n != "channel"}
     channel = inputs["channel"]
-    rows, axes = np.arange(len(channel)), (1, 2, 3)
+    axes = (1, 2, 3)
     x, decoded = wide["x"], wide["reconstruction"]
-    mu, logvar = wide["mu"][rows, channel], wide["logvar"][rows, channel]
+    mu, logvar = wide["z"], wide["z_logvar"]
     error = -(xlogy(x, decoded) + xlog1py(1 - x, -decoded)).sum(axis=axes)
     relative = ((x - decoded) ** 2).sum(axis=axes) / np.maximum((x**2).sum(axis=axes), 1.0)
     kl = 0.5 * (mu**2 + np.exp(logvar) - logvar - 1.0).sum(axis=1)
@@ -185,11 +185,11 @@ def test_scores_of_another_prior_and_a_gaussian_agree_with_scipy(seed: int) -> N
     sigma = rng.uniform(SMALLEST_SIGMA, 0.5, size=inputs["x"].shape).astype(np.float32)
     model = _scores_model(densities, prior, "gaussian")
     served = _scored(model, _gaussian(inputs, sigma))
-    channel, rows = inputs["channel"], np.arange(5)
+    channel = inputs["channel"]
     x, decoded = inputs["x"].astype(np.float64), inputs["reconstruction"].astype(np.float64)
     best = norm.logpdf(0.0, scale=SMALLEST_SIGMA)
     error = np.sum(best - norm.logpdf(x, decoded, sigma), axis=(1, 2, 3))
-    mu, logvar = (inputs[n].astype(np.float64)[rows, channel] for n in ("mu", "logvar"))
+    mu, logvar = (inputs[n].astype(np.float64) for n in ("z", "z_logvar"))
     mean, wide = prior.mean[channel], prior.logvar[channel]
     ratio = (np.exp(logvar) + (mu - mean) ** 2) / np.exp(wide)
     kl = 0.5 * (ratio - 1.0 + wide - logvar).sum(axis=1)
@@ -273,18 +273,73 @@ def test_the_joined_graph_is_its_parts_one_after_another() -> None:
     channel = told["channel"]
     z = encoded["mu"][np.arange(5), channel]
     decoded = run_graph(contents[DECODER], z=z, channel=channel)
-    scored = run_graph(
-        contents[SCORES],
-        x=x,
-        channel=channel,
-        responsibilities=told["responsibilities"],
-        reconstruction_logits=decoded["reconstruction_logits"],
-        **encoded,
+    scored = _scored(
+        onnx.load_from_string(contents[SCORES]),
+        {
+            "x": x,
+            "z": z,
+            "z_logvar": encoded["logvar"][np.arange(5), channel],
+            **encoded,
+            **told,
+            **decoded,
+        },
     )
     joined = run_graph(_serve(contents), x=x)
     assert tuple(joined) == SERVED_OUTPUTS
     for name, value in (told | scored).items():
         assert_allclose(joined[name], value, rtol=1e-5, atol=1e-6)
+
+
+_PICKED = [
+    helper.make_node("ArgMax", ["logits"], ["best"], axis=1, keepdims=0),
+    helper.make_node("Unsqueeze", ["best", "behind"], ["best_row"]),
+    helper.make_node("GatherND", ["mu", "best_row"], ["best_mu"], batch_dims=1),
+    helper.make_node("GatherND", ["logvar", "best_row"], ["picked_logvar"], batch_dims=1),
+    helper.make_node("Add", ["picked_logvar", "one"], ["best_logvar"]),
+]
+
+
+def test_the_best_channels_latent_is_taken_from_an_encoder_that_offers_it() -> None:
+    """Here with another log-variance, by which it is known."""
+    contents, x = _contents(), known_inputs(5, seed=3)
+    model = onnx.load_from_string(contents[ENCODER])
+    constants = {"behind": np.array([1]), "one": np.array(1.0, dtype=np.float32)}
+    model.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in constants.items())
+    model.graph.node.extend(_PICKED)
+    model.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2])
+        for name in ("best_mu", "best_logvar")
+    )
+    offering = contents | {ENCODER: model.SerializeToString()}
+    outputs = ("z", "z_logvar", "logvar", "channel")
+    plain, offered = (run_graph(_serve(c, outputs), x=x) for c in (contents, offering))
+    rows = np.arange(5)
+    assert_array_equal(plain["z_logvar"], plain["logvar"][rows, plain["channel"]])
+    assert_array_equal(offered["z_logvar"], plain["z_logvar"] + 1.0)
+    assert_array_equal(offered["z"], plain["z"])
+
+
+def test_scores_of_an_earlier_version_pick_the_latent_themselves() -> None:
+    contents, x = _contents(), known_inputs(5, seed=3)
+    model = onnx.load_from_string(contents[SCORES])
+    kept = [value for value in model.graph.input if value.name not in ("z", "z_logvar")]
+    all_channels = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3, 2])
+        for name in ("mu", "logvar")
+    ]
+    picks = [
+        helper.make_node("Unsqueeze", ["channel", "last"], ["row"]),
+        helper.make_node("GatherND", ["mu", "row"], ["z"], batch_dims=1),
+        helper.make_node("GatherND", ["logvar", "row"], ["z_logvar"], batch_dims=1),
+    ]
+    nodes = [*picks, *model.graph.node]
+    del model.graph.input[:], model.graph.node[:]
+    model.graph.input.extend([*kept, *all_channels])
+    model.graph.node.extend(nodes)
+    earlier = contents | {SCORES: model.SerializeToString()}
+    expected, served = (run_graph(_serve(c), x=x) for c in (contents, earlier))
+    for name, value in expected.items():
+        assert_array_equal(served[name], value)
 
 
 def test_any_tensor_of_the_parts_can_be_returned() -> None:
@@ -351,7 +406,7 @@ def test_an_output_of_another_name_is_refused(file: str, name: str) -> None:
         (ENCODER, "x", r"expected one input x, got \['other'\]"),
         (TAU, "logits", "input other"),
         (DECODER, "z", "input other"),
-        (SCORES, "mu", "input other"),
+        (SCORES, "z", "input other"),
     ],
 )
 def test_an_input_of_another_name_is_refused(file: str, name: str, detail: str) -> None:
@@ -379,7 +434,7 @@ def test_a_label_map_of_other_channels_is_refused() -> None:
     ("channels", "latent", "features", "shape", "name"),
     [
         (4, 2, 6, (2, 3), "logits"),
-        (3, 3, 6, (2, 3), "mu"),
+        (3, 3, 6, (2, 3), "z"),
         (3, 2, 5, (2, 3), "features"),
         (3, 2, 6, (3, 2), "x"),
         (3, 2, 6, (1, 2, 3), "x"),

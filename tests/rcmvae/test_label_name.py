@@ -17,6 +17,8 @@ from rcmvae.label_name import MAX_LABEL, label_name
         ("ankle boot", "ankle boot"),
         ("e\u0301te\u0301", "\u00e9t\u00e9"),
         ("\u212b", "\u00c5"),
+        ("\u2764\ufe0f", "\u2764\ufe0f"),
+        ("\u0e01\u0e34", "\u0e01\u0e34"),
         ("x" * MAX_LABEL, "x" * MAX_LABEL),
         ("e\u0301" * MAX_LABEL, "\u00e9" * MAX_LABEL),
     ],
@@ -46,6 +48,11 @@ def test_two_spellings_are_one_name(text: str, name: str) -> None:
         "a\u202eb",
         "\ue000",
         "\u0344" * (MAX_LABEL // 2 + 1),
+        "\u0301a",
+        "a\u034fb",
+        "\u3164",
+        "\u115f",
+        "\u2800",
     ],
 )
 def test_texts_that_name_nothing_are_refused_by_field(text: str) -> None:

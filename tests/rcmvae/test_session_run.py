@@ -1,5 +1,7 @@
 """Both ways of running a session give the same tensors; which one is taken."""
 
+from typing import Any
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -7,7 +9,7 @@ from onnx import parser
 
 from rcmvae import session_run
 from rcmvae.provider import CPU, CUDA, TENSORRT
-from rcmvae.session_run import bound_run, direct_run, run_of
+from rcmvae.session_run import ROWS, bound_run, direct_run, run_of
 
 _GRAPH = """
 <ir_version: 10, opset_import: ["": 20]>
@@ -38,6 +40,27 @@ def test_bound_and_direct_runs_agree(session: onnxruntime.InferenceSession, rows
             assert tuple(got) == outputs
             for name in outputs:
                 np.testing.assert_array_equal(got[name], expected[name])
+
+
+class _Counting:
+    """Returns its inputs and their sums, and keeps how many there were."""
+
+    def __init__(self) -> None:
+        self.runs: list[int] = []
+
+    def run(self, _: tuple[str, ...], feed: dict[str, Any]) -> list[Any]:
+        self.runs.append(len(feed["x"]))
+        return [feed["x"], feed["x"].sum(axis=1)]
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS + 1, 3 * ROWS])
+def test_many_rows_are_run_in_parts(rows: int) -> None:
+    session, x = _Counting(), np.random.default_rng(0).random((rows, 3), dtype=np.float32)
+    got = direct_run(session)(("itself", "total"), x)
+    np.testing.assert_array_equal(got["itself"], x)
+    np.testing.assert_array_equal(got["total"], x.sum(axis=1))
+    assert sum(session.runs) == rows
+    assert max(session.runs) == ROWS
 
 
 class _Session:

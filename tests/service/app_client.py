@@ -11,13 +11,19 @@ from starlette.applications import Starlette
 from service.asgi import create_app
 from service.runtime import Runtime
 from service.settings import Settings
+from tests.service.witness import Witness
 
 
 class AppClient:
-    """Sends requests into an application; its event loop turns only while a call runs."""
+    """Sends requests into an application; its event loop turns only while a call runs.
+
+    A reply that the OpenAPI document does not describe fails the test.
+    """
 
     def __init__(self, app: Starlette, runner: asyncio.Runner) -> None:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        has_keys = app.state.runtime.settings.keys_file is not None
+        self._witness = Witness(app, app.routes, has_keys=has_keys)
+        transport = httpx.ASGITransport(self._witness, raise_app_exceptions=False)
         self._http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
         self._runner = runner
         self._app = app
@@ -35,6 +41,8 @@ class AppClient:
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send one request."""
         response: httpx.Response = self.call(self._http.request(method, path, **options))
+        undocumented = self._witness.take()
+        assert not undocumented, undocumented
         return response
 
     def get(self, path: str, **options: Any) -> httpx.Response:

@@ -180,6 +180,14 @@ BAD_REQUESTS = (
     _label("escape", "\x1b[31m"),
     _label("right-to-left override", "a\u202eb"),
     _label("zero-width space", "a\u200bb"),
+    _label("filler", "\u3164"),
+    _label("mark first", "\u0301a"),
+    _feedback(
+        "source right-to-left",
+        422,
+        "source",
+        {"items": [{"input": ROW, "label": "a"}], "source": "a\u202eb"},
+    ),
     BadRequest("feedback type", 415, "Content-Type", b"{}", "/feedback", headers=OCTETS),
     BadRequest(
         "empty idempotency key",

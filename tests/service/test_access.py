@@ -162,6 +162,46 @@ def test_without_keys_loopback_is_open(shared_client: AppClient) -> None:
     assert shared_client.get("/bundle", headers=headers).status_code == 200
 
 
+_OF_A_PAGE = [
+    ({"Sec-Fetch-Site": "cross-site"}, 403),
+    # Another port of this machine.
+    ({"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:8888"}, 403),
+    ({"Sec-Fetch-Site": "SAME-ORIGIN"}, 403),
+    ({"Origin": "http://evil.test"}, 403),
+    ({"Origin": "null"}, 403),
+    ({"Origin": "http://127.0.0.1.evil.test"}, 403),
+    ({"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1"}, 202),
+    # As behind a proxy that gives another Host.
+    ({"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:5173"}, 202),
+    ({"Sec-Fetch-Site": "none"}, 202),
+    ({"Origin": "http://127.0.0.1"}, 202),
+    ({}, 202),
+]
+
+
+@pytest.mark.parametrize(("headers", "status"), _OF_A_PAGE)
+def test_without_keys_another_page_changes_nothing(
+    shared_client: AppClient, headers: dict[str, str], status: int
+) -> None:
+    """A browser sends a POST without a body for any page, and does not ask first."""
+    response = shared_client.post("/retrain", headers=headers)
+    assert response.status_code == status
+    if status == 403:
+        assert_problem(response, 403, "Origin")
+        assert response.json()["type"].endswith(":cross-site")
+    # What changes nothing is answered, but a page without leave to read it gets no leave here.
+    seen = shared_client.get("/bundle", headers=headers)
+    assert seen.status_code == 200
+    assert "access-control-allow-origin" not in seen.headers
+
+
+def test_a_key_is_what_another_page_has_not(owners: Owners) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    assert_problem(owners.client.post("/retrain", headers=headers), 401, "Authorization")
+    headers |= {"Authorization": f"Bearer {owners.by_scope[Scope.ADMIN]}"}
+    assert owners.client.post("/retrain", headers=headers).status_code == 202
+
+
 @pytest.mark.parametrize("base", ["http://192.0.2.7:3000", "http://[2001:db8::7]", "http://a.test"])
 def test_without_keys_nothing_else_is(shared_client: AppClient, base: str) -> None:
     response = shared_client.get(f"{base}/bundle")

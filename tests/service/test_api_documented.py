@@ -8,8 +8,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.asgi import ROUTES
 from service.include import Part
-from service.metrics import Metrics, SwapFailure
+from service.metrics import Metrics
 from service.problem import problem_of
+from service.refused_bundles import SwapFailure
 from service.settings import Settings, environment_name
 
 _TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from rcmvae.errors import IdempotencyInFlight
 from rcmvae.feedback import FeedbackStore, NewFeedback
 from service.asgi import create_app
 from service.settings import Settings
-from tests.service.app_client import AppClient
+from tests.service.app_client import AppClient, running_app
 from tests.service.problems import assert_problem
 from tests.service.small_bundle import publish_small
 
@@ -222,3 +222,20 @@ def test_a_query_for_disputes_that_does_not_fit(
     client: AppClient, query: dict[str, str], field: str
 ) -> None:
     assert_problem(client.get("/disputes", params=query), 422, field)
+
+
+@pytest.mark.parametrize("strange", ["%00", "a%00b", "%ff", "a.b", "a" * 65])
+def test_what_no_id_looks_like_is_not_asked_for(settings: Settings, strange: str) -> None:
+    """PostgreSQL fails at a NUL, which would look like a store that is away; here it is away."""
+    publish_small(settings.models_dir, "v1")
+    nowhere = f"sqlite:///{settings.models_dir}/CURRENT/in-a-file.db"
+    away = settings.model_copy(update={"store_url": nowhere})
+    with running_app(away) as client:
+        assert_problem(client.get("/feedback/nobody"), 503)
+        for method, path in (
+            ("GET", f"/feedback/{strange}"),
+            ("DELETE", f"/feedback/{strange}"),
+            ("GET", f"/feedback/{strange}/events"),
+            ("POST", f"/feedback/{strange}/accept"),
+        ):
+            assert_problem(client.request(method, path), 404, "feedback_id")

@@ -12,7 +12,8 @@ import pytest
 from rcmvae.bundle import Bundle, move_pointer, stage_bundle
 from rcmvae.errors import BundleNotFound, ProviderUnavailable
 from service.hotswap import BundleWatcher
-from service.metrics import Metrics, SwapFailure
+from service.metrics import Metrics
+from service.refused_bundles import SwapFailure
 from service.served import Served, open_served
 from tests.service.small_bundle import publish_small, small_draft
 
@@ -48,6 +49,12 @@ def _failures(watcher: BundleWatcher) -> dict[str, float]:
         for reason in SwapFailure
     }
     return {reason: count for reason, count in counts.items() if count}
+
+
+def _refusing(watcher: BundleWatcher) -> dict[str, float]:
+    (family,) = watcher._metrics.refused.collect()
+    assert [sample.labels["reason"] for sample in family.samples] == list(SwapFailure)
+    return {sample.labels["reason"]: sample.value for sample in family.samples if sample.value}
 
 
 def test_nothing_published_is_no_failure(tmp_path: Path) -> None:
@@ -89,7 +96,7 @@ def test_damaged_bundle_is_refused_once_and_the_old_one_stays(
         for _ in range(3):
             watcher.refresh()
     assert watcher.current().version == "v1"
-    assert _failures(watcher) == {"damaged": 1}
+    assert _failures(watcher) == _refusing(watcher) == {"damaged": 1}
     assert len(caplog.records) == 1
     message = caplog.records[0].getMessage()
     assert "v2" in message
@@ -105,9 +112,12 @@ def test_a_good_bundle_after_a_damaged_one_is_taken(tmp_path: Path) -> None:
     watcher.refresh()
     with pytest.raises(BundleNotFound):
         watcher.current()
+    assert _refusing(watcher) == {"damaged": 1}
     publish_small(models, "v2", "v1")
     watcher.refresh()
     assert watcher.current().version == "v2"
+    assert _refusing(watcher) == {}
+    assert _failures(watcher) == {"damaged": 1}
 
 
 def test_garbage_in_the_pointer_is_refused_once(tmp_path: Path) -> None:
@@ -120,8 +130,10 @@ def test_garbage_in_the_pointer_is_refused_once(tmp_path: Path) -> None:
     watcher.refresh()
     assert watcher.current().version == "v1"
     assert _failures(watcher) == {"pointer": 1}
+    assert _refusing(watcher) == {"pointer": 1}
     (models / "CURRENT").write_bytes(b"v1\n")
     watcher.refresh()
+    assert _refusing(watcher) == {}
     (models / "CURRENT").write_bytes(b"\xff")
     watcher.refresh()
     assert _failures(watcher) == {"pointer": 2}

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 import pytest
 
 from service.asgi import ROUTES
-from service.openapi import OPERATIONS
+from service.operations import OPERATIONS
 from service.schemas import PredictAnswer
 from service.version import VERSION
 from tests.service.app_client import AppClient

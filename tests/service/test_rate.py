@@ -125,6 +125,9 @@ def test_addresses_have_quotas_of_their_own_and_an_ipv6_customer_has_one() -> No
     assert _passes(rates, "2001:db8:1:2::1")
     assert not _passes(rates, "2001:db8:1:2:ffff::9")
     assert any(_passes(rates, f"2001:db8:1:{i}::1") for i in range(3, 6))
+    # A socket for both kinds of addresses writes IPv4 so.
+    assert not _passes(rates, "::ffff:192.0.2.1")
+    assert any(_passes(rates, f"::ffff:192.0.2.{i}") for i in range(9, 12))
 
 
 def test_memory_is_bounded_however_many_addresses_come() -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from training.config import ModelConfig
+from training.model.best_latent import best_latent
 from training.model.encoder import build_encoder
 from training.model.layout import DecentralizedLayout, Layout, SharedLayout, build_layout
 
@@ -49,3 +50,20 @@ def test_an_encoder_of_the_shared_layout_gives_all_channels_one_latent() -> None
     for part in (encoding.mu, encoding.logvar):
         assert part.shape == (2, 4, 3)
         assert torch.equal(part, part[:, :1].expand(-1, 4, -1))
+
+
+def test_the_best_latent_is_the_row_of_all_latents() -> None:
+    torch.manual_seed(0)
+    encoder = build_encoder((5,), ModelConfig(encoder="mlp", latent_dim=3, features=8), 4)
+    encoding = encoder(torch.rand(6, 5))
+    channel, rows = torch.tensor([0, 3, 1, 2, 3, 0]), torch.arange(6)
+    best = best_latent(encoder)
+    assert best is not None
+    mu, logvar = best(encoding.features, channel)
+    torch.testing.assert_close(mu, encoding.mu[rows, channel])
+    torch.testing.assert_close(logvar, encoding.logvar[rows, channel])
+
+
+def test_a_shared_latent_needs_no_looking_up() -> None:
+    config = ModelConfig(encoder="mlp", layout="shared", latent_dim=3, features=8)
+    assert best_latent(build_encoder((5,), config, 4)) is None

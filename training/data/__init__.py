@@ -1,6 +1,6 @@
 """Data sources, and the split of one into unlabelled, labelled, held-out and test inputs."""
 
-from training.data.dataset import Dataset, is_label_id, label_ids, load_dataset
+from training.data.dataset import Dataset, label_ids, load_dataset
 from training.data.examples import NO_LABEL, Examples
 from training.data.idx import read_idx
 from training.data.load import load_source
@@ -17,7 +17,6 @@ __all__ = [
     "Source",
     "Split",
     "fit_scaling",
-    "is_label_id",
     "label_ids",
     "labelled_classes",
     "load_dataset",

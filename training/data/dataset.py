@@ -5,14 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rcmvae.label_map import LABEL_ID
 from rcmvae.scaling import Scaling
 from training.config import DataConfig
 from training.data.examples import NO_LABEL, Examples
 from training.data.load import load_source
 from training.data.scaling import fit_scaling, raw_range
 from training.data.split import Split, labelled_classes, split_source
-
-_LABEL_ID = "train-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +65,7 @@ class Dataset:
 
 def label_ids(dataset: Dataset) -> tuple[str, ...]:
     """Ids of the labelled examples of the split, for the evidence: `train-<index>`."""
-    return tuple(f"{_LABEL_ID}{index}" for index in dataset.split.labelled)
-
-
-def is_label_id(name: str) -> bool:
-    """Whether an id of evidence belongs to a labelled example of a split, not to feedback."""
-    return name.startswith(_LABEL_ID)
+    return tuple(f"{LABEL_ID}{index}" for index in dataset.split.labelled)
 
 
 def load_dataset(config: DataConfig, seed: int) -> Dataset:

@@ -70,16 +70,16 @@ class Encoder(nn.Module):
         Of another trunk: the scaled input, or the first hidden layer where that is smaller.
         """
         scaled = self.scale(x)
-        hidden, maps, layers, normed = scaled, [], [], False
+        hidden, maps, layers = scaled, [], []
         for layer in self.trunk.children():
             hidden = layer(hidden)
             if isinstance(layer, nn.ReLU | nn.SiLU) and hidden.ndim == 4:
-                maps.append(_map_means(hidden, normed))
+                maps.append(_map_means(hidden))
             elif isinstance(layer, nn.SiLU):
                 layers.append(hidden)
-            normed = isinstance(layer, nn.GroupNorm)
         if maps:
-            return self.read(hidden), torch.cat([*maps, fine_energy(scaled)], dim=1)
+            means = torch.cat(maps, dim=1).flatten(1)
+            return self.read(hidden), torch.cat([means, fine_energy(scaled)], dim=1)
         flat = scaled.flatten(1)
         plain = flat if flat.shape[1] <= layers[0].shape[1] else layers[0]
         return self.read(hidden), plain
@@ -88,21 +88,21 @@ class Encoder(nn.Module):
         """What the heads say of features, (B, F)."""
         mu = self.layout.arrange(self.mu_head(features))
         logvar = self.layout.arrange(self.logvar_head(features))
-        # A smooth clamp: no variance may explode, and no gradient may die at the bound.
-        logvar = LOGVAR_LIMIT * torch.tanh(logvar / LOGVAR_LIMIT)
-        return Encoding(self.channel_head(features), mu, logvar, features)
+        return Encoding(self.channel_head(features), mu, bounded_logvar(logvar), features)
 
 
-def _map_means(maps: Tensor, normed: bool) -> Tensor:
-    """Mean of every map (B, M, H, W), (B, M).
+def bounded_logvar(values: Tensor) -> Tensor:
+    """A smooth clamp: no variance may explode, and no gradient may die at the bound."""
+    return LOGVAR_LIMIT * torch.tanh(values / LOGVAR_LIMIT)
 
-    ONNX Runtime's convolutions compute in blocks of maps, and its norms in whole maps. Straight
-    after a convolution a pool stays in the layout of the blocks; after a norm a mean stays in the
-    other.
+
+def _map_means(maps: Tensor) -> Tensor:
+    """Mean of every map (B, M, H, W), (B, M, 1, 1).
+
+    By a pool: ONNX Runtime's convolutions compute in blocks of maps, and a pool stays in their
+    layout, where a mean takes the maps out of it.
     """
-    if normed:
-        return maps.mean((2, 3))
-    return nn.functional.avg_pool2d(maps, list(maps.shape[2:])).flatten(1)
+    return nn.functional.avg_pool2d(maps, list(maps.shape[2:]))
 
 
 def fine_energy(x: Tensor) -> Tensor:

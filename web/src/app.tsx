@@ -13,8 +13,9 @@ import { Callout } from "./parts/callout";
 import { Header } from "./parts/header";
 import { KeyDialog } from "./parts/key-dialog";
 import { Notices } from "./parts/notices";
+import { toDecide } from "./state/lists";
 import { mapTrouble, points } from "./state/map";
-import { begin, refresh } from "./state/rhythm";
+import { begin, refreshForKey } from "./state/rhythm";
 import { onKey } from "./state/shortcuts";
 import { trouble } from "./state/service";
 import { asTable, type Panel, panel } from "./state/view";
@@ -31,6 +32,10 @@ export function App() {
     const end = new AbortController();
     begin(end.signal);
     document.addEventListener("keydown", onKey, { signal: end.signal });
+    // A file that is dropped beside its place would be opened in the page's stead.
+    for (const name of ["dragover", "drop"]) {
+      document.addEventListener(name, (event) => event.preventDefault(), { signal: end.signal });
+    }
     return () => end.abort();
   }, []);
   const table = asTable.value || !DRAWS;
@@ -54,7 +59,7 @@ export function App() {
             {PANELS.map((one) => (
               <button key={one.panel} type="button" role="tab" id={`tab-${one.panel}`} aria-controls="panel"
                 aria-selected={panel.value === one.panel} onClick={() => { panel.value = one.panel; }}>
-                {one.name}
+                {one.name}{one.panel === "lists" && toDecide.value && <span class="count">{toDecide.value}</span>}
               </button>
             ))}
           </div>
@@ -67,7 +72,7 @@ export function App() {
         </aside>
       </main>
       <Notices />
-      <KeyDialog onKey={() => void refresh()} />
+      <KeyDialog onKey={() => void refreshForKey()} />
     </>
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Camera, fitting, framing, panned, toMap, toScreen, zoomed } from "../src/data/camera";
+import { type Camera, fitting, framing, panned, pinched, toMap, toScreen, zoomed } from "../src/data/camera";
 
 const size = { width: 800, height: 500 };
 const camera: Camera = { centre: [1.5, -2], zoom: 6.3 };
@@ -10,6 +10,23 @@ describe("the camera", () => {
     const [x, y] = toMap(camera, size, pixel);
     expect(x).toBeCloseTo(2.25, 10);
     expect(y).toBeCloseTo(-3.5, 10);
+  });
+
+  it("keeps under two fingers what was under them", () => {
+    const before = [[300, 200], [400, 260]] as const;
+    const after = [[250, 150], [450, 270]] as const;
+    const moved = pinched(camera, size, before, after);
+    before.forEach((pixel, finger) => {
+      const [x, y] = toScreen(moved, size, toMap(camera, size, pixel));
+      expect(x).toBeCloseTo(after[finger]![0], 8);
+      expect(y).toBeCloseTo(after[finger]![1], 8);
+    });
+    expect(moved.zoom - camera.zoom).toBeCloseTo(1, 10);
+  });
+
+  it("stays finite where two fingers are at one place", () => {
+    const moved = pinched(camera, size, [[300, 200], [300, 200]], [[300, 200], [310, 200]]);
+    expect(Number.isFinite(moved.zoom) && moved.centre.every(Number.isFinite)).toBe(true);
   });
 
   it("has y pointing up", () => {

@@ -1,3 +1,4 @@
+import { key } from "./key";
 import { request } from "./request";
 
 /** One server-sent event. */
@@ -68,8 +69,24 @@ export async function follow(
       pause = Math.min(pause * 2, 15_000);
     }
     lastId = parser.lastId;
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await rest(pause, signal);
   }
 }
 
 const SOON = 1000;
+
+/** Waits; another key, or the end, is no reason to wait any longer. */
+function rest(milliseconds: number, signal: AbortSignal): Promise<void> {
+  const before = key.value;
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      stop();
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    const stop = key.subscribe((now) => { if (now !== before) queueMicrotask(done); });
+    signal.addEventListener("abort", done);
+  });
+}

@@ -1,6 +1,6 @@
 import { Problem } from "./problem";
 import { getJson, postJson, request } from "./request";
-import type { FeedbackItem, FeedbackPage, FeedbackReceipt, FeedbackState } from "./shapes";
+import type { DisputePage, FeedbackItem, FeedbackPage, FeedbackReceipt, FeedbackState } from "./shapes";
 
 const TRIES = 4;
 
@@ -53,6 +53,18 @@ function mayPass(error: unknown): boolean {
 /** Takes one label back. */
 export async function withdraw(feedbackId: string): Promise<void> {
   await request(`feedback/${encodeURIComponent(feedbackId)}`, { method: "DELETE" });
+}
+
+/** Lets a label that was held back be learned after all. */
+export async function accept(feedbackId: string): Promise<void> {
+  await request(`feedback/${encodeURIComponent(feedbackId)}/accept`, { method: "POST" });
+}
+
+/** Inputs that people disagree about, those spoken in last first. */
+export function listDisputes(cursor: string | null = null): Promise<DisputePage> {
+  const query = new URLSearchParams({ limit: "100" });
+  if (cursor) query.set("cursor", cursor);
+  return getJson(`disputes?${query}`);
 }
 
 export function feedbackState(feedbackId: string): Promise<FeedbackState> {

@@ -1,12 +1,13 @@
-import { key, keyWanted } from "./key";
+import { key, refuseKey } from "./key";
 import { problemOf } from "./problem";
 
 /** Answers a request with the key of this tab; throws a Problem when it is refused. */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
-  if (key.value) headers.set("Authorization", `Bearer ${key.value}`);
+  const sent = key.value;
+  if (sent) headers.set("Authorization", `Bearer ${sent}`);
   const response = await fetch(path, { ...init, headers });
-  if (response.status === 401) keyWanted.value = true;
+  if (response.status === 401) refuseKey(sent);
   if (!response.ok) throw await problemOf(response);
   return response;
 }

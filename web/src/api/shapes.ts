@@ -88,7 +88,26 @@ export interface FeedbackState {
   created: string;
   applied_version: string | null;
   reason: string | null;
-  author?: string | null;
+  author: string;
+}
+
+/** An input of which people say different things; `label` prevails. */
+export interface Dispute {
+  label: string;
+  voices: FeedbackState[];
+}
+
+export interface DisputePage {
+  disputes: Dispute[];
+  next: string | null;
+}
+
+export type Scope = "predict" | "feedback" | "labels" | "admin";
+
+export interface KeyFacts {
+  owner: string;
+  has_key: boolean;
+  scopes: Scope[];
 }
 
 export interface FeedbackPage {

@@ -1,3 +1,4 @@
+import { key } from "./key";
 import { request } from "./request";
 
 const KEPT = 4000;
@@ -9,12 +10,14 @@ let running = 0;
 
 /** An object URL of a picture of the service, or null where there is none; fetched with the key. */
 export function picture(path: string): Promise<string | null> {
-  const known = addresses.get(path);
+  // What one key may not see another may.
+  const name = `${key.value} ${path}`;
+  const known = addresses.get(name);
   if (known) return known;
   const fetched = queued(() => fetchPicture(path));
-  addresses.set(path, fetched);
+  addresses.set(name, fetched);
   // What failed for a passing reason may be asked for again.
-  void fetched.then((url) => { if (url === null) setTimeout(() => addresses.delete(path), 5000); });
+  void fetched.then((url) => { if (url === null) setTimeout(() => addresses.delete(name), 5000); });
   forgetOldest();
   return fetched;
 }

@@ -48,6 +48,21 @@ export function zoomed(camera: Camera, size: Size, pixel: Place, by: number): Ca
   };
 }
 
+/** Two fingers that move: the place between them stays between them, and their distance sets the zoom. */
+export function pinched(camera: Camera, size: Size, before: readonly [Place, Place], after: readonly [Place, Place]): Camera {
+  const [from, to] = [between(before), between(after)];
+  const by = Math.log2(Math.max(1, distance(after)) / Math.max(1, distance(before)));
+  return zoomed(panned(camera, to[0] - from[0], to[1] - from[1]), size, to, by);
+}
+
+function between([a, b]: readonly [Place, Place]): Place {
+  return [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
+}
+
+function distance([a, b]: readonly [Place, Place]): number {
+  return Math.hypot(a[0] - b[0], a[1] - b[1]);
+}
+
 /** The camera that shows a square around a place, left of what is covered. */
 export function framing(size: Size, centre: Place, radius: number, covered = 0): Camera {
   const pixels = Math.max(50, Math.min(size.width - covered, size.height)) / 2;

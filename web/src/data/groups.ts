@@ -1,4 +1,5 @@
-import { type Place, Places } from "./places";
+import { linked } from "./linkage";
+import type { Place } from "./places";
 import type { Points } from "./points";
 
 /** Inputs of one unknown kind that lie together on the map. */
@@ -22,11 +23,9 @@ export function unnamedGroups(points: Points, without: Uint8Array | null = null)
   const rows: number[] = [];
   codes.forEach((code, row) => { if (code === 1 && !without?.[row]) rows.push(row); });
   if (rows.length < LEAST) return [];
-  const positions = new Float32Array(rows.flatMap((row) => placeOf(points, row)));
-  const places = new Places(positions, rows.length);
-  const reach = REACH * extentOf(points);
-  const groups = components(places, positions, rows.length, reach);
-  return groups
+  const positions = new Float32Array(2 * rows.length);
+  rows.forEach((row, i) => positions.set(points.positions.subarray(2 * row, 2 * row + 2), 2 * i));
+  return linked(positions, REACH * extentOf(points))
     .filter((group) => group.length >= LEAST)
     .sort((a, b) => b.length - a.length)
     .map((group) => described(points, group.map((i) => rows[i]!)));
@@ -52,29 +51,4 @@ export function extentOf(points: Points): number {
     return sorted[sorted.length - 1 - cut]! - sorted[cut]!;
   });
   return Math.max(...sides) || 1;
-}
-
-function placeOf(points: Points, row: number): [number, number] {
-  return [points.positions[2 * row]!, points.positions[2 * row + 1]!];
-}
-
-function components(places: Places, positions: Float32Array, count: number, reach: number): number[][] {
-  const seen = new Uint8Array(count);
-  const found: number[][] = [];
-  for (let start = 0; start < count; start++) {
-    if (seen[start]) continue;
-    seen[start] = 1;
-    const members = [start];
-    for (let next = 0; next < members.length; next++) {
-      const i = members[next]!;
-      for (const j of places.within([positions[2 * i]!, positions[2 * i + 1]!], reach)) {
-        if (!seen[j]) {
-          seen[j] = 1;
-          members.push(j);
-        }
-      }
-    }
-    found.push(members);
-  }
-  return found;
 }

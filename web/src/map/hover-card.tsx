@@ -4,6 +4,7 @@ import type { Place } from "../data/places";
 import type { Points } from "../data/points";
 import { ago, short } from "../parts/format";
 import { Thumbnail } from "../parts/picture";
+import { PointValues } from "../parts/values";
 import { pending } from "../state/labelling";
 import { points } from "../state/map";
 import { isImage } from "../state/service";
@@ -29,6 +30,7 @@ export function HoverCard({ camera, size, pointer }: { camera: Camera; size: Siz
       <div class="hover-card" style={card}>
         {isImage.value && <Thumbnail id={shown.ids[row]!} size={72} />}
         <Facts points={shown} row={row} />
+        {!isImage.value && <PointValues id={shown.ids[row]!} most={10} />}
       </div>
     </>
   );
@@ -45,8 +47,8 @@ export function Facts({ points: shown, row }: { points: Points; row: number }) {
       {label !== null && <><dt>Labelled</dt><dd>{label}</dd></>}
       <dt>Channel</dt><dd>{nameAt(categories.channel, row) ?? "–"}</dd>
       <dt>Uncertainty</dt><dd>{short(numbers.total[row])} nats</dd>
-      <dt>p familiar</dt><dd>{short(numbers.p_familiar[row])}</dd>
-      <dt>p owned</dt><dd>{short(numbers.p_owned[row])}</dd>
+      <dt title="How usual it is among the training inputs: below half of alpha it is called unlike anything">p familiar</dt><dd>{short(numbers.p_familiar[row])}</dd>
+      <dt title="How far labels speak for it: below half of alpha it is called an unknown class">p owned</dt><dd>{short(numbers.p_owned[row])}</dd>
       <dt>From</dt><dd>{nameAt(categories.source, row)}{created > 0 ? `, ${ago(created)}` : ""}</dd>
     </dl>
   );

@@ -1,13 +1,13 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { type Camera, fitting, framing, panned, type Size, toMap, zoomed } from "../data/camera";
+import { type Camera, fitting, framing, panned, pinched, type Size, toMap, zoomed } from "../data/camera";
 import { between } from "../data/morph";
 import type { Place } from "../data/places";
 import type { Combine } from "../data/selection";
 import { choose, clearSelection, flight, morphFrom, painted, places, points, selection, visible } from "../state/map";
 import { pending } from "../state/labelling";
 import { labelNames } from "../state/service";
-import { hovered, theme, tool } from "../state/view";
+import { combining, hovered, theme, tool } from "../state/view";
 import { drawingOf } from "./drawing";
 import { HoverCard } from "./hover-card";
 import { Marks } from "./marks";
@@ -37,6 +37,8 @@ export function Map() {
   const home = useSignal<Camera | null>(null);
   const drag = useSignal<Drag | null>(null);
   const pointer = useSignal<Place>([0, 0]);
+  const fingers = useRef(new globalThis.Map<number, Place>());
+  const pinching = useRef(false);
   const positions = useSignal<Float32Array<ArrayBuffer> | null>(null);
   const zoomIn = useComputed(() =>
     camera.value && home.value ? Math.round(4 * (camera.value.zoom - home.value.zoom)) / 4 : 0,
@@ -111,8 +113,35 @@ export function Map() {
     return places.value.nearest(toMap(camera.value, size.value, pixel), reach, visible.value ?? undefined);
   };
 
+  const pinch = (moving: number, at: Place): void => {
+    const before = [...fingers.current].slice(0, 2);
+    if (!fingers.current.has(moving)) return;
+    fingers.current.set(moving, at);
+    const after = before.map(([id]) => fingers.current.get(id)!);
+    if (before.length < 2 || !camera.value) return;
+    camera.value = pinched(camera.value, size.value, [before[0]![1], before[1]![1]], [after[0]!, after[1]!]);
+  };
+  const onPointerCancel = (event: PointerEvent): void => {
+    drag.value = null;
+    fingers.current.delete(event.pointerId);
+    pinching.current = fingers.current.size > 0;
+  };
   const onPointerDown = (event: PointerEvent): void => {
     if (event.button > 1 || !camera.value) return;
+    // The first finger of all: what an earlier one left behind, whose end was never told, is gone.
+    if (event.isPrimary) {
+      fingers.current.clear();
+      pinching.current = false;
+    }
+    fingers.current.set(event.pointerId, placeOf(event));
+    // A second finger makes a pinch of whatever the first had begun.
+    if (fingers.current.size > 1) {
+      drag.value = null;
+      pinching.current = true;
+      return;
+    }
+    // The call of a group is clicked; only as a finger of a pinch it is part of the map.
+    if ((event.target as Element).closest("button")) return;
     frame.current!.setPointerCapture(event.pointerId);
     const how = event.button === 1 ? "pan" : tool.value;
     const at = placeOf(event);
@@ -122,6 +151,10 @@ export function Map() {
   const onPointerMove = (event: PointerEvent): void => {
     const at = placeOf(event);
     pointer.value = at;
+    if (pinching.current) {
+      pinch(event.pointerId, at);
+      return;
+    }
     const before = drag.value;
     if (!before) {
       hovered.value = under(at);
@@ -135,6 +168,12 @@ export function Map() {
   const onPointerUp = (event: PointerEvent): void => {
     const done = drag.value;
     drag.value = null;
+    fingers.current.delete(event.pointerId);
+    if (pinching.current) {
+      // What the last finger does on its way off the screen is no drag.
+      pinching.current = fingers.current.size > 0;
+      return;
+    }
     if (!done || !camera.value || !places.value) return;
     const how = combineOf(event);
     if (done.moved < 4) {
@@ -201,7 +240,7 @@ export function Map() {
       onPointerMove={onPointerMove}
       onPointerUp={onPointerUp}
       onPointerLeave={() => { hovered.value = null; }}
-      onPointerCancel={() => { drag.value = null; }}
+      onPointerCancel={onPointerCancel}
       onKeyDown={onKeyDown}
     >
       <canvas ref={canvas} id="map-canvas" aria-hidden="true" />
@@ -235,7 +274,7 @@ function coveredOf(size: Size): number {
 }
 
 function combineOf(event: MouseEvent): Combine {
-  return event.altKey ? "subtract" : event.shiftKey || event.ctrlKey || event.metaKey ? "add" : "replace";
+  return event.altKey ? "subtract" : event.shiftKey || event.ctrlKey || event.metaKey ? "add" : combining.value;
 }
 
 function travelled(from: Camera, to: Camera, share: number): Camera {

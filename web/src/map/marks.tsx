@@ -28,7 +28,6 @@ function Call({ group, camera, size }: { group: Group; camera: Camera; size: Siz
       type="button"
       class="call"
       style={at(toScreen(camera, size, above))}
-      onPointerDown={(event) => event.stopPropagation()}
       onClick={() => showGroup(group)}
       aria-label={`? ${group.rows.length}, a group without a name: show and select it`}
     >

@@ -1,11 +1,18 @@
+import type { Combine } from "../data/selection";
 import { count } from "../parts/format";
 import { chooseVisible, clearSelection, points, selection, visible } from "../state/map";
-import { asTable, type Tool, tool } from "../state/view";
+import { asTable, combining, type Tool, tool } from "../state/view";
 
 const TOOLS: { tool: Tool; name: string; help: string }[] = [
   { tool: "pan", name: "Move", help: "Drag to move, wheel to zoom, click to select one" },
   { tool: "lasso", name: "Lasso", help: "Draw around points; Shift adds, Alt takes away" },
   { tool: "box", name: "Box", help: "Drag a box; Shift adds, Alt takes away" },
+];
+
+const COMBINES: { how: Combine; name: string; sign: string }[] = [
+  { how: "replace", name: "Select anew", sign: "○" },
+  { how: "add", name: "Add to the selection (Shift)", sign: "+" },
+  { how: "subtract", name: "Take away from the selection (Alt)", sign: "−" },
 ];
 
 /** What a drag on the map does, and what is selected. */
@@ -21,6 +28,12 @@ export function Toolbar() {
           </button>
         ))}
       </div>
+      {tool.value !== "pan" && <div class="segments" role="radiogroup" aria-label="What is drawn around">
+        {COMBINES.map((one) => (
+          <button key={one.how} type="button" role="radio" aria-checked={combining.value === one.how} aria-label={one.name}
+            title={one.name} onClick={() => { combining.value = one.how; }}>{one.sign}</button>
+        ))}
+      </div>}
       <button type="button" onClick={chooseVisible}>Select all shown</button>
       <button type="button" disabled={!selection.value.count} onClick={clearSelection}>Clear</button>
       <span class="status" aria-live="polite">

@@ -4,13 +4,13 @@ import { categorical, css, UNNAMED_COLOUR } from "../data/palette";
 import { percent, short } from "../parts/format";
 import { Picture } from "../parts/picture";
 import { channels, used } from "../state/channels";
-import { showRows } from "../state/group";
-import { labelPoints } from "../state/labelling";
-import { points } from "../state/map";
+import { labelChannel, rowsOf, showRows } from "../state/group";
 import { bundle, isImage, labelNames } from "../state/service";
 import { panel, theme } from "../state/view";
 
 const SAMPLES = 3;
+/** What is dragged from a label's button; text from elsewhere is no label. */
+export const LABEL_TYPE = "application/x-rcmvae-label";
 
 /** A card for each channel: what it decodes to, what labels say of it, how full it is. */
 export function ChannelStrip() {
@@ -21,7 +21,7 @@ export function ChannelStrip() {
   return (
     <section class={open.value ? "strip" : "strip closed"} aria-label="Channels">
       <button type="button" class="strip-head" aria-expanded={open.value} onClick={() => { open.value = !open.value; }}>
-        {open.value ? "▾" : "▸"} Channels <span class="hint">{shown.length} in use, {all.channels.length - shown.length} empty</span>
+        {open.value ? "▾" : "▸"} Channels <span class="hint">kinds of inputs that the model found: {shown.length} in use, {all.channels.length - shown.length} empty</span>
       </button>
       {open.value && <ol class="cards" tabIndex={0} aria-label="Channel cards">
         {shown.map((one) => <Card key={one.channel} channel={one} version={all.bundle_version} />)}
@@ -31,37 +31,39 @@ export function ChannelStrip() {
 }
 
 function Card({ channel, version }: { channel: Channel; version: string }) {
+  const over = useSignal(false);
   const select = (): void => {
-    const shown = points.value;
-    if (!shown) return;
-    const rows: number[] = [];
-    shown.categories.channel.codes.forEach((code, row) => { if (code === channel.channel) rows.push(row); });
     panel.value = "label";
-    showRows(rows);
+    showRows(rowsOf(channel.channel));
   };
-  // Drop a label's button on a card: the channel's points get it.
+  const dragOver = (event: DragEvent): void => {
+    if (!event.dataTransfer?.types.includes(LABEL_TYPE)) return;
+    event.preventDefault();
+    over.value = true;
+  };
   const drop = (event: DragEvent): void => {
     event.preventDefault();
-    const label = event.dataTransfer?.getData("text/plain");
-    const shown = points.value;
-    if (!label || !shown) return;
-    const ids = shown.ids.filter((_, row) => shown.categories.channel.codes[row] === channel.channel);
-    void labelPoints(ids, label);
+    over.value = false;
+    const label = event.dataTransfer?.getData(LABEL_TYPE);
+    if (label) void labelChannel(channel.channel, label);
   };
   const evidence = Object.values(channel.evidence).reduce((sum, one) => sum + one, 0);
   const image = (kind: string, seed: number): string =>
     // What stands behind # is not sent: another version's picture is only another one here.
     `channels/${channel.channel}/image?kind=${kind}${kind === "sample" ? `&seed=${seed}` : ""}#${version}`;
   return (
-    <li class={channel.free ? "card free" : "card"} onDragOver={(event) => event.preventDefault()} onDrop={drop}>
-      <button type="button" onClick={select} title="Select its points">
+    <li class={`card${channel.free ? " free" : ""}${over.value ? " over" : ""}`} onDrop={drop}
+      onDragOver={dragOver} onDragLeave={() => { over.value = false; }}>
+      <button type="button" onClick={select} data-channel={channel.channel} title="Click: select its points. A label's key, or a label dropped here, labels them.">
         {isImage.value && <span class="pictures">
           <Picture path={image("mean", 0)} alt="" size={46} />
           <span class="samples">{Array.from({ length: SAMPLES }, (_, i) => <Picture key={i} path={image("sample", i)} alt="" size={22} />)}</span>
         </span>}
         <span class="name">{channel.free ? <em>?</em> : channel.label}<span class="number">{channel.channel}</span></span>
         <Spread channel={channel} />
-        <span class="hint">{percent(channel.usage)} · {short(evidence)} lab.</span>
+        <span class="hint" title={`${percent(channel.usage)} of the inputs, ${short(evidence)} labelled examples`}>
+          {percent(channel.usage, 0)} · {Number(evidence.toPrecision(2))} lab.
+        </span>
       </button>
     </li>
   );

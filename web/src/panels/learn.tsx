@@ -2,10 +2,12 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { baseline, type ChangedAnswer, changed } from "../data/change";
 import { STRANGE, UNNAMED } from "../data/points";
-import { ago, percent, short, versionName } from "../parts/format";
+import { ago, counted, percent, short, versionName } from "../parts/format";
+import { Refused } from "../parts/refused";
+import { refusal } from "../state/access";
 import { served } from "../state/map";
 import {
-  askRetrain, askVersions, canLearn, type Job, learn, learning, promote, retrain, rollBack, type Version, versions,
+  askRetrain, askVersions, type Job, learn, learning, promote, retrain, rollBack, type Version, versions,
 } from "../state/learning";
 import { waitingLabels } from "../state/labelling";
 import { labels } from "../state/service";
@@ -17,12 +19,12 @@ export function LearnPanel() {
     <div class="panel-body">
       <section aria-label="Learning">
         <h2>Learn</h2>
-        <p class="hint">{waitingLabels.value ? `${waitingLabels.value} labels of this page wait.` : "Labels are counted into the map; a refit also trains."}</p>
+        <p class="hint">{waitingLabels.value ? `${counted(waitingLabels.value, "label")} of this page wait${waitingLabels.value === 1 ? "s" : ""} to be learned.` : "Relabel counts labels in, within seconds. Refit also trains on, which takes longer."}</p>
         <div class="row">
-          <button type="button" class="primary" disabled={learning.value || !canLearn.value} onClick={() => void learn("relabel")}>Relabel</button>
-          <button type="button" disabled={learning.value || !canLearn.value} onClick={() => void learn("refit")}>Refit</button>
+          <button type="button" class="primary" disabled={learning.value || refusal("admin") !== null} onClick={() => void learn("relabel")}>Relabel</button>
+          <button type="button" disabled={learning.value || refusal("admin") !== null} onClick={() => void learn("refit")}>Refit</button>
         </div>
-        {!canLearn.value && <p class="hint">This key may not start learning.</p>}
+        <Refused scope="admin" />
         <Progress />
       </section>
       <Changed />
@@ -153,7 +155,8 @@ function Versions() {
   return (
     <section aria-label="Versions">
       <h2>Versions
-        <button type="button" class="link" disabled={!current?.parent_version} onClick={() => void rollBack(null)}>Roll back one</button>
+        <button type="button" class="link" disabled={!current?.parent_version || refusal("admin") !== null}
+          title={refusal("admin") ?? "Serve the version that this one came from"} onClick={() => void rollBack(null)}>Roll back one</button>
       </h2>
       <ol class="versions">
         {known.versions.map((one) => (
@@ -162,7 +165,8 @@ function Versions() {
             <div class="line hint">
               <span>{one.method}, {one.labels.length} labels, {one.feedback} corrections, {ago(Date.parse(one.created))}</span>
               {one.state !== "current" && one.state !== "rejected" && (
-                <button type="button" class="link" onClick={() => void (one.state === "held" ? promote(one.bundle_version) : rollBack(one.bundle_version))}>
+                <button type="button" class="link" disabled={refusal("admin") !== null} title={refusal("admin") ?? undefined}
+                  onClick={() => void (one.state === "held" ? promote(one.bundle_version) : rollBack(one.bundle_version))}>
                   {one.state === "held" ? "Promote" : "Go back to it"}
                 </button>
               )}

@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { type Pixels, pictureShape, rgbaOf, shrunk } from "../data/pixels";
 import { percent, short } from "../parts/format";
 import { labelInput } from "../state/labelling";
+import { notify } from "../state/notices";
 import { bundle } from "../state/service";
 import { type Trial, trial, tryInput } from "../state/trial";
 import { Namer } from "./label";
@@ -52,11 +53,17 @@ export function Try() {
   };
   const show = async (file: Blob | undefined): Promise<void> => {
     if (!file) return;
-    const image = await createImageBitmap(file);
+    const image = await createImageBitmap(file).catch(() => null);
+    if (!image) {
+      notify("The browser reads no picture from this file.", "bad");
+      return;
+    }
     context().fillStyle = "black";
     context().fillRect(0, 0, SIDE, SIDE);
     const scale = Math.min(SIDE / image.width, SIDE / image.height);
     const [width, height] = [image.width * scale, image.height * scale];
+    // A small picture keeps its own pixels.
+    context().imageSmoothingEnabled = scale < 1;
     context().drawImage(image, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
     send();
   };

@@ -31,7 +31,7 @@ export function LineChart({ title, times, lines }: { title: string; times: numbe
         legend: { show: false },
         cursor: { show: false },
         scales: { y: { range: (_, __, high) => [0, Math.max(0.05, Math.min(1.05, (high ?? 0) * 1.15))] } },
-        axes: [axis, { ...axis, size: 42 }],
+        axes: [{ ...axis, space: 80, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 42 }],
         series: [{}, ...lines.map((line) => ({ stroke: strokeOf(line.role), width: 2, points: { show: false } }))],
       },
       [times, ...lines.map((line) => line.values)] as UPlot.AlignedData,
@@ -60,6 +60,10 @@ export function LineChart({ title, times, lines }: { title: string; times: numbe
       <div ref={frame} role="img" aria-label={`${title}; now ${newest}`} />
     </figure>
   );
+}
+
+function clock(seconds: number): string {
+  return new Date(1000 * seconds).toLocaleTimeString("en-GB");
 }
 
 function strokeOf(role: Line["role"]): string {

@@ -1,6 +1,6 @@
 import { percent, versionName } from "./format";
-import { key } from "../api/key";
-import { canLearn, learn, learning, retrain } from "../state/learning";
+import { access, refusal } from "../state/access";
+import { learn, learning, retrain } from "../state/learning";
 import { waitingLabels } from "../state/labelling";
 import { bundle } from "../state/service";
 import { keyDialog, setTheme, theme } from "../state/view";
@@ -16,7 +16,7 @@ export function Header() {
       <h1>RCM-VAE</h1>
       {served && (
         <p class="served">
-          <span title={served.bundle_version}>{versionName(served.bundle_version)}</span>
+          <span title={served.bundle_version}>version {versionName(served.bundle_version)}</span>
           <span>{served.lineage.method}</span>
           <span>{served.labels.length} labels</span>
           {accuracy !== undefined && <span>{percent(accuracy)} right on the golden set</span>}
@@ -24,14 +24,14 @@ export function Header() {
       )}
       <div class="right">
         <button id="learn" type="button" class={waits && !learning.value ? "primary calling" : "primary"}
-          disabled={learning.value || !canLearn.value || !served}
-          title={canLearn.value ? "Count the labels into the model" : "This key may not start learning"}
+          disabled={learning.value || refusal("admin") !== null || !served}
+          title={refusal("admin") ?? "Count the labels into the model"}
           onClick={() => void learn("auto")}>
           {learning.value ? "Learning …" : waits ? `Learn from ${waits} ${waits === 1 ? "label" : "labels"}` : "Learn"}
           {learning.value && <progress max={1} {...(progress === null ? {} : { value: progress })} aria-label="Progress of learning" />}
         </button>
-        <button type="button" onClick={() => { keyDialog.value = true; }} aria-label={key.value ? "Change the key" : "Enter a key"}>
-          {key.value ? "Key ✓" : "Key"}
+        <button type="button" onClick={() => { keyDialog.value = true; }} aria-label={access.value?.has_key ? `Key of ${access.value.owner}, change it` : "Enter a key"}>
+          {access.value?.has_key ? `Key of ${access.value.owner}` : "Key"}
         </button>
         <button type="button" aria-label={theme.value === "dark" ? "Light theme" : "Dark theme"} onClick={() => setTheme(theme.value === "dark" ? "light" : "dark")}>
           {theme.value === "dark" ? "☀" : "☾"}

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { key } from "../api/key";
 import { picture, thumbnailPath } from "../api/thumbnails";
 
 /** A picture of the service; an empty frame until it is there, or where there is none. */
@@ -9,7 +10,7 @@ export function Picture({ path, alt, size }: { path: string; alt: string; size: 
     setUrl(null);
     void picture(path).then((found) => { if (wanted) setUrl(found); });
     return () => { wanted = false; };
-  }, [path]);
+  }, [path, key.value]);
   return url
     ? <img class="picture" src={url} alt={alt} width={size} height={size} draggable={false} />
     : <span class="picture empty" style={{ width: `${size}px`, height: `${size}px` }} />;

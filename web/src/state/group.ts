@@ -1,7 +1,8 @@
 import { batch } from "@preact/signals";
 import { described, extentOf, type Group } from "../data/groups";
 import { NO_FILTER } from "../data/filter";
-import { choose, filter, flight, groups, points } from "./map";
+import { labelPoints } from "./labelling";
+import { choose, filter, flight, groups, points, visible } from "./map";
 import { panel } from "./view";
 
 /** Flies to a group that nobody has named, selects it and opens where it is labelled. */
@@ -13,6 +14,12 @@ export function showGroup(group: Group | undefined = groups.value[0]): void {
     panel.value = "label";
   });
   choose(group.rows, "replace");
+  showNameField();
+}
+
+/** Where the screen is too small for map and panel, the field for a name is below. */
+function showNameField(): void {
+  requestAnimationFrame(() => document.querySelector("#new-label")?.scrollIntoView({ block: "nearest" }));
 }
 
 /** Flies to some rows and selects them. */
@@ -21,6 +28,20 @@ export function showRows(rows: number[]): void {
   const { centre, radius } = described(points.value, rows);
   flight.value = { centre, radius: seenRadius(radius) };
   choose(rows, "replace");
+}
+
+/** The points of a channel that the filter lets through. */
+export function rowsOf(channel: number): number[] {
+  const [shown, through] = [points.value, visible.value];
+  if (!shown || !through) return [];
+  const rows: number[] = [];
+  shown.categories.channel.codes.forEach((code, row) => { if (code === channel && through[row]) rows.push(row); });
+  return rows;
+}
+
+/** Labels all points of a channel that the filter lets through. */
+export function labelChannel(channel: number, label: string): Promise<boolean> {
+  return labelPoints(rowsOf(channel).map((row) => points.value!.ids[row]!), label);
 }
 
 /** With what lies around, so that one still sees where on the map it is. */

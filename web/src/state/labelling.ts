@@ -4,14 +4,17 @@ import { explain } from "../api/problem";
 import type { FeedbackItem } from "../api/shapes";
 import { type Deed, pendingLabels, undoable, waiting, withDeed } from "../data/history";
 import { labelName } from "../data/keys";
+import { refusalOfName } from "./access";
 import { notify } from "./notices";
-import { bundle, newNames } from "./service";
+import { bundle, labelNames, newNames } from "./service";
 
 /** What was labelled on this page, newest first. */
 export const history = signal<Deed[]>([]);
 export const pending = computed(() => pendingLabels(history.value));
 export const waitingLabels = computed(() => waiting(history.value));
 
+/** Labels that are taken back side by side. */
+const AT_ONCE = 8;
 let last = 0;
 
 /** What /feedback calls a point of the map: its reference point or its prediction. */
@@ -27,8 +30,9 @@ async function itemOf(pointId: string, label: string): Promise<FeedbackItem> {
 /** Labels points by their ids; says what happened. Resolves to whether the label is durable. */
 export async function labelPoints(pointIds: string[], text: string): Promise<boolean> {
   const { name, fault } = labelName(text);
-  if (fault) {
-    notify(fault, "bad");
+  const refused = fault ?? refusalOfName(!isKnown(name));
+  if (refused) {
+    notify(refused, "bad");
     return false;
   }
   if (!pointIds.length) return false;
@@ -57,13 +61,21 @@ async function carryOut(label: string, pointIds: string[], items: () => Promise<
   }
 }
 
-/** Takes the newest labels back. */
+/** Takes the newest labels back; while that is under way, the next newest come next. */
 export async function undo(deed: Deed | null = undoable(history.value)): Promise<void> {
   if (!deed) return;
-  for (const id of deed.feedbackIds) await withdraw(id);
-  const state = await feedbackState(deed.feedbackIds[0]!);
-  history.value = withDeed(history.value, { ...deed, status: state.status, reason: state.reason });
-  notify(`Taken back: ${deed.feedbackIds.length} × ${deed.label}`);
+  history.value = withDeed(history.value, { ...deed, status: "withdrawing" });
+  try {
+    for (let start = 0; start < deed.feedbackIds.length; start += AT_ONCE) {
+      await Promise.all(deed.feedbackIds.slice(start, start + AT_ONCE).map(withdraw));
+    }
+    const state = await feedbackState(deed.feedbackIds[0]!);
+    history.value = withDeed(history.value, { ...deed, status: state.status, reason: state.reason });
+    notify(`Taken back: ${deed.feedbackIds.length} × ${deed.label}`);
+  } catch (error) {
+    history.value = withDeed(history.value, deed);
+    throw error;
+  }
 }
 
 /** Asks where the labels of this page stand now. */
@@ -78,6 +90,9 @@ export async function refreshHistory(): Promise<void> {
 }
 
 function remember(label: string): void {
-  const known = [...(bundle.value?.labels ?? []), ...newNames.value];
-  if (!known.includes(label)) newNames.value = [...newNames.value, label];
+  if (!labelNames.value.includes(label)) newNames.value = [...newNames.value, label];
+}
+
+function isKnown(label: string): boolean {
+  return bundle.value?.labels.includes(label) ?? false;
 }

@@ -41,15 +41,12 @@ export const versions = signal<{ current: string; versions: Version[] } | null>(
 export const learning = computed(() => (retrain.value?.state ?? "idle") !== "idle");
 /** The job that this page asked for and whose end it has not told yet. */
 let askedJob: string | null = null;
-/** Where the service has no such route, or the key no such scope. */
-export const canLearn = signal(true);
 
 export async function askRetrain(): Promise<void> {
   try {
     retrain.value = await getJson<Retrain>("retrain");
-    canLearn.value = true;
   } catch (error) {
-    if (error instanceof Problem && [403, 404].includes(error.status)) canLearn.value = false;
+    if (!(error instanceof Problem)) throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { explain } from "../api/problem";
+import { explain, Problem } from "../api/problem";
 
 export interface Notice {
   number: number;
@@ -27,6 +27,7 @@ export async function attempt(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    notify(explain(error), "bad");
+    // Where a key is asked for, the dialog says so.
+    if (!(error instanceof Problem && error.status === 401)) notify(explain(error), "bad");
   }
 }

@@ -1,12 +1,14 @@
 import { versionName } from "../parts/format";
+import { askAccess, refusal } from "./access";
 import { askChannels } from "./channels";
 import { history, refreshHistory } from "./labelling";
 import { askRetrain, askVersions, learning, tellEnd } from "./learning";
-import { followEvents } from "./live";
+import { askToDecide } from "./lists";
+import { askDrift, followEvents } from "./live";
 import { loadMap } from "./map";
 import { attempt, notify } from "./notices";
 import { askBundle, bundle } from "./service";
-import { fill, asked } from "./queue";
+import { asked, fill, queue } from "./queue";
 
 /** When the service is asked again: at events where they come, and by the clock in any case. */
 const LEARNING_MILLISECONDS = 700;
@@ -27,6 +29,8 @@ export function begin(end: AbortSignal): void {
     if (!mapIsStale || document.hidden) return;
     mapIsStale = false;
     void loadMap();
+    // Nothing was worth a label; now there may be something.
+    if (asked.value && !queue.value.length) void fill();
   }, MAP_MILLISECONDS);
   let timer = 0;
   const beat = async (): Promise<void> => {
@@ -45,8 +49,19 @@ export function begin(end: AbortSignal): void {
 }
 
 export async function refresh(): Promise<void> {
-  await askBundle();
-  await Promise.all([loadMap(), attempt(askChannels), askRetrain()]);
+  await Promise.all([askBundle(), askAccess()]);
+  await Promise.all([loadMap(), attempt(askChannels), askRetrain(), decideLater()]);
+}
+
+/** Asks for everything that another key may see or do. */
+export async function refreshForKey(): Promise<void> {
+  await refresh();
+  await Promise.all([fill(), attempt(askVersions), attempt(askDrift)]);
+}
+
+/** What waits for a person; a key that may not see it is told so where it is listed. */
+async function decideLater(): Promise<void> {
+  if (refusal("predict") === null) await attempt(askToDecide);
 }
 
 /** What is served, and where the labels stand; another version changes the map. */
@@ -61,5 +76,6 @@ async function look(): Promise<void> {
     if (asked.value) void fill();
   }
   tellEnd();
+  if (changed || (wasLearning && !learning.value)) void decideLater();
   if (history.value.length && (changed || (wasLearning && !learning.value))) await attempt(refreshHistory);
 }

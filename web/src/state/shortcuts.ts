@@ -1,4 +1,5 @@
 import { labelSelection } from "../panels/label";
+import { labelChannel } from "./group";
 import { undo } from "./labelling";
 import { clearSelection, selection } from "./map";
 import { attempt } from "./notices";
@@ -6,7 +7,10 @@ import { labelFirst, queue, skip } from "./queue";
 import { keysOfLabels } from "./service";
 import { panel } from "./view";
 
-/** One key for each label, Space to skip, Escape to let go, Ctrl Z to undo. */
+/** What takes keys itself; a box that is ticked needs none but Space. */
+const TYPED = "input:not([type=checkbox]), select, textarea, dialog";
+
+/** One key for each label (of the selection, of the channel whose card has the focus, of the queue), Space to skip, Escape to let go, Ctrl Z to undo. */
 export function onKey(event: KeyboardEvent): void {
   if (isTyping(event.target)) return;
   if ((event.ctrlKey || event.metaKey) && event.key === "z") {
@@ -21,9 +25,27 @@ export function onKey(event: KeyboardEvent): void {
     skip();
   }
   const label = keysOfLabels.value.get(event.key.toLowerCase());
-  if (label === undefined) return;
-  if (selection.value.count) void labelSelection(label);
+  const channel = channelOf(event.target);
+  if (label === undefined) {
+    if (isName(event.key)) nameField()?.focus();
+  } else if (selection.value.count) void labelSelection(label);
+  else if (channel !== null) void labelChannel(channel, label);
   else if (isQueueShown()) void labelFirst(label);
+}
+
+/** A letter or digit that is no label's key begins a new name: it is typed where names are asked for. */
+function isName(key: string): boolean {
+  return selection.value.count > 0 && /^[\p{L}\p{N}]$/u.test(key);
+}
+
+function nameField(): HTMLElement | null {
+  return document.querySelector<HTMLElement>("#new-label");
+}
+
+/** The channel whose card has the focus. */
+function channelOf(target: EventTarget | null): number | null {
+  const card = target instanceof HTMLElement ? target.closest<HTMLElement>("[data-channel]") : null;
+  return card ? Number(card.dataset.channel) : null;
 }
 
 function isQueueShown(): boolean {
@@ -31,9 +53,9 @@ function isQueueShown(): boolean {
 }
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest("input, select, textarea, dialog") !== null;
+  return target instanceof HTMLElement && target.closest(TYPED) !== null;
 }
 
 function isControl(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest("button, a, summary") !== null;
+  return target instanceof HTMLElement && target.closest("button, a, summary, input") !== null;
 }

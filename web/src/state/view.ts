@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import type { ColourBy } from "../data/paint";
+import type { Combine } from "../data/selection";
 import type { Theme } from "../data/palette";
 
 /** How the page is looked at; nothing here comes from the service. */
@@ -10,6 +11,8 @@ const THEME = "rcmvae-theme";
 
 export const theme = signal<Theme>(initialTheme());
 export const tool = signal<Tool>("pan");
+/** What a lasso, a box or a click does to what is selected; Shift and Alt do it for once. */
+export const combining = signal<Combine>("replace");
 export const panel = signal<Panel>("label");
 export const colourBy = signal<ColourBy>("answer");
 /** The map as a table: chosen, or forced where there is no WebGL. */

@@ -1,4 +1,4 @@
-"""A Dockerfile, parsed as far as the tests need it: no heredocs, no escape directive."""
+"""A Dockerfile, parsed as far as ours needs it: no heredocs, no escape directive."""
 
 import json
 import re

@@ -1,0 +1,1 @@
+"""What a person or CI runs from the root of the repository."""
