@@ -10,13 +10,16 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rcmvae.errors import IdempotencyInFlight
+from rcmvae.errors import IdempotencyInFlight, StoreUnavailable
 from rcmvae.feedback import FeedbackRecord, FeedbackStore, Submission
 from service.store import LazyStore
 
 MOST_ITEMS = 4096
 """Corrections in one commit, unless a single post has more: other processes write too."""
 _MOST_POSTS = 256
+
+
+Outcome = tuple[FeedbackRecord, ...] | Exception
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +41,7 @@ class FeedbackQueue:
         self._store = store
         self._waiting: deque[_Waiting] = deque()
         self._writing: asyncio.Task[None] | None = None
+        self._apart: set[asyncio.Task[None]] = set()
 
     async def add(self, submission: Submission) -> tuple[FeedbackRecord, ...]:
         """Return the corrections once they are durable; see `FeedbackStore.add`.
@@ -68,29 +72,34 @@ class FeedbackQueue:
                 group.append(first)
         return group
 
-    async def _write_group(self, group: Sequence[_Waiting]) -> None:
-        def add(store: FeedbackStore) -> Sequence[tuple[FeedbackRecord, ...] | Exception]:
-            return store.add_together([each.submission for each in group])
+    async def _write_group(self, group: Sequence[_Waiting], *, wait: bool = False) -> None:
+        def add(store: FeedbackStore) -> Sequence[Outcome]:
+            return store.add_together([each.submission for each in group], wait=wait)
 
         try:
             outcomes = await self._store.run(add)
-        except IdempotencyInFlight as error:
-            # It is the key of one of them.
-            if len(group) > 1:
+        except StoreUnavailable as error:
+            outcomes = [error] * len(group)
+        except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it
+            if len(group) > 1:  # nobody suffers for another's post
                 for each in group:
                     await self._write_group([each])
                 return
             outcomes = [error]
-        except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it
-            outcomes = [error] * len(group)
         for each, outcome in zip(group, outcomes, strict=True):
-            _settle(each.outcome, outcome)
+            if isinstance(outcome, IdempotencyInFlight) and not wait:
+                self._write_apart(each)
+            else:
+                _settle(each.outcome, outcome)
+
+    def _write_apart(self, post: _Waiting) -> None:
+        """Write a post that has to wait for its key; the others go on meanwhile."""
+        task = asyncio.create_task(self._write_group([post], wait=True))
+        self._apart.add(task)
+        task.add_done_callback(self._apart.discard)
 
 
-def _settle(
-    future: asyncio.Future[tuple[FeedbackRecord, ...]],
-    outcome: tuple[FeedbackRecord, ...] | Exception,
-) -> None:
+def _settle(future: asyncio.Future[tuple[FeedbackRecord, ...]], outcome: Outcome) -> None:
     if future.done():  # the request ended at its deadline
         return
     if isinstance(outcome, Exception):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
-from rcmvae.errors import IdempotencyConflict
+from rcmvae.errors import FeedbackError
 from rcmvae.feedback import (
     disputes,
     history,
@@ -82,34 +82,36 @@ class FeedbackStore(ClaimStore, CaptureStore):
             StoreUnavailable: nothing was acknowledged.
         """
         submission = Submission(items, author, source, idempotency_key, body_sha256)
-        (outcome,) = self.add_together([submission])
-        if isinstance(outcome, IdempotencyConflict):
+        (outcome,) = self.add_together([submission], wait=True)
+        if isinstance(outcome, FeedbackError):
             raise outcome
         return outcome
 
     def add_together(
-        self, group: Sequence[Submission]
-    ) -> tuple[tuple[FeedbackRecord, ...] | IdempotencyConflict, ...]:
+        self, group: Sequence[Submission], *, wait: bool = False
+    ) -> tuple[submissions.Outcome, ...]:
         """Queue several submissions by one commit, as if each came alone, in this order.
 
         A commit waits for the disk; many posts that come at once share one.
 
+        Args:
+            group: the submissions.
+            wait: for other processes that use one of the keys now; else what comes under those
+                keys is left out.
+
         Returns:
-            Of each submission what ``add`` returns, or the conflict that ``add`` would raise: it
-            concerns no other submission.
+            Of each submission what ``add`` returns, or its own conflict, or that its key is in
+            flight.
 
         Raises:
-            IdempotencyInFlight: the first use of one of the keys, by another process, has not ended
-                and was waited for; nothing was acknowledged.
+            IdempotencyInFlight: one of the keys was waited for in vain; nothing was acknowledged.
             StoreUnavailable: nothing was acknowledged.
         """
         rows = [submissions.feedback_rows(each) for each in group]
+        keys = [(s.author, s.idempotency_key) for s in group if s.idempotency_key is not None]
         with self._database.write() as connection:
-            lock_keys(
-                connection,
-                [(s.author, s.idempotency_key) for s in group if s.idempotency_key is not None],
-            )
-            return submissions.insert_together(connection, group, rows, self._clock())
+            busy = lock_keys(connection, keys, wait=wait)
+            return submissions.insert_together(connection, group, rows, self._clock(), busy)
 
     def first_reply(
         self, idempotency_key: str, body_sha256: str, author: str = ANONYMOUS

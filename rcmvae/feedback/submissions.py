@@ -1,13 +1,13 @@
 """Putting corrections in, once for each idempotency key, many submissions by one commit."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
 from sqlalchemy import Connection, insert, select
 
-from rcmvae.errors import IdempotencyConflict
+from rcmvae.errors import IdempotencyConflict, IdempotencyInFlight
 from rcmvae.feedback import history
 from rcmvae.feedback.lives import settle
 from rcmvae.feedback.parts import parts
@@ -19,9 +19,7 @@ from rcmvae.feedback.status import FeedbackStatus
 
 Values = dict[str, object]
 """Columns of one row, as SQLAlchemy takes them."""
-
-
-Outcome = tuple[FeedbackRecord, ...] | IdempotencyConflict
+Outcome = tuple[FeedbackRecord, ...] | IdempotencyConflict | IdempotencyInFlight
 """What a submission gets: its corrections as they were posted, or why there are none."""
 
 
@@ -51,6 +49,7 @@ def insert_together(
     group: Sequence[Submission],
     rows: Sequence[Sequence[Values]],
     now: datetime,
+    busy: Collection[tuple[str, str]] = (),
 ) -> tuple[Outcome, ...]:
     """Insert what submissions say, in order; corrections are returned as they were posted: queued.
 
@@ -61,6 +60,7 @@ def insert_together(
         group: the submissions.
         rows: of each, as `feedback_rows` makes them.
         now: when they were posted.
+        busy: authors and keys that others use now; what comes under them is left out.
     """
     known = _first_replies(connection, group)
     new: list[Submission] = []
@@ -68,6 +68,9 @@ def insert_together(
     outcomes: list[Outcome] = []
     for submitted, own in zip(group, rows, strict=True):
         key = (submitted.author, submitted.idempotency_key)
+        if key in busy:
+            outcomes.append(IdempotencyInFlight("the first request with this key is not done yet"))
+            continue
         if key in known:
             body, records = known[key]
             outcomes.append(records if body == submitted.body_sha256 else _conflict())

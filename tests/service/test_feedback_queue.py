@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from rcmvae.errors import IdempotencyConflict, IdempotencyInFlight, StoreUnavailable
+from benchmarks.postgresql import PostgresServer
+from rcmvae.errors import IdempotencyConflict, StoreUnavailable
 from rcmvae.feedback import FeedbackStore, NewFeedback, Submission
+from rcmvae.feedback.postgresql import lock_keys
 from service.feedback_queue import FeedbackQueue
 from service.store import LazyStore
 from tests.rcmvae.feedback_fixtures import pixels, url_of
@@ -27,9 +29,9 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     add_together = FeedbackStore.add_together
 
-    def counted(self: FeedbackStore, group: list[Submission]) -> Any:
+    def counted(self: FeedbackStore, group: list[Submission], *, wait: bool) -> Any:
         sizes.append(len(group))
-        return add_together(self, group)
+        return add_together(self, group, wait=wait)
 
     monkeypatch.setattr(FeedbackStore, "add_together", counted)
     return sizes
@@ -72,7 +74,7 @@ def test_an_error_reaches_everybody_and_the_next_group_goes_on(
 ) -> None:
     queue = FeedbackQueue(store)
 
-    def away(*_: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise StoreUnavailable("away")
 
     with monkeypatch.context() as patch:
@@ -82,20 +84,36 @@ def test_an_error_reaches_everybody_and_the_next_group_goes_on(
     assert len(outcomes(queue.add(said(3)))[0]) == 1
 
 
-def test_a_key_in_flight_holds_up_nobody_else(
-    store: LazyStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_post_that_fails_fails_alone(store: LazyStore, monkeypatch: pytest.MonkeyPatch) -> None:
     queue, add_together = FeedbackQueue(store), FeedbackStore.add_together
 
-    def one_is_in_flight(self: FeedbackStore, group: list[Submission]) -> Any:
+    def refuses_one(self: FeedbackStore, group: list[Submission], *, wait: bool) -> Any:
         if any(each.idempotency_key == "k" for each in group):
-            raise IdempotencyInFlight("not done yet")
-        return add_together(self, group)
+            raise ValueError("not this one")
+        return add_together(self, group, wait=wait)
 
-    monkeypatch.setattr(FeedbackStore, "add_together", one_is_in_flight)
-    busy, other = outcomes(queue.add(said(1, "k", "1")), queue.add(said(2)))
-    assert isinstance(busy, IdempotencyInFlight)
+    monkeypatch.setattr(FeedbackStore, "add_together", refuses_one)
+    bad, other = outcomes(queue.add(said(1, "k", "1")), queue.add(said(2)))
+    assert isinstance(bad, ValueError)
     assert len(other) == 1
+
+
+def test_a_key_in_flight_holds_up_nobody_else(postgres: PostgresServer) -> None:
+    """Another process has not ended its use of the key; what has none is stored meanwhile."""
+    store = LazyStore(postgres.new_database())
+    queue = FeedbackQueue(store)
+
+    async def meanwhile() -> tuple[int, int]:
+        with store.store().database.write() as other:
+            lock_keys(other, [("ann", "k")], wait=False)
+            busy = asyncio.create_task(queue.add(said(1, "k", "1")))
+            free = await queue.add(said(2))
+            later = await queue.add(said(3))
+            assert not busy.done()
+        return len(free) + len(later), len(await busy)
+
+    assert asyncio.run(meanwhile()) == (2, 1)
+    store.close()
 
 
 def test_what_nobody_waits_for_is_not_written(store: LazyStore) -> None:
