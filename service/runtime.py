@@ -23,13 +23,14 @@ from service.access.rate import Rates
 from service.backlog import BacklogReader
 from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
-from service.capture_policy import CaptureChoice
+from service.capture_policy import CaptureChoice, CaptureRate
 from service.drift import DriftWatch
 from service.drift_answer import drift_answer
 from service.event_feed import EventFeed
 from service.event_source import LOOK_SECONDS, EventSource
 from service.feedback_queue import FeedbackQueue
 from service.hotswap import BundleWatcher
+from service.in_flight import InFlight
 from service.inference import Inference
 from service.live_points import LivePoints
 from service.log_form import form_logs
@@ -76,6 +77,7 @@ class Runtime:
         events: what GET /events tells.
         large_work: one thread for bodies and batches that would block the event loop.
         batcher: runs the questions of all connections together.
+        in_flight: bounds the requests for predictions in work.
         admission: who may come in, and how often.
         backlog: what waits in the store, for /metrics.
     """
@@ -94,6 +96,7 @@ class Runtime:
     events: EventSource
     large_work: ThreadPoolExecutor
     batcher: MicroBatcher
+    in_flight: InFlight
     admission: Admission
     backlog: BacklogReader
 
@@ -212,7 +215,10 @@ def _build(settings: Settings, own: Path) -> Runtime:
         feedback=FeedbackQueue(store),
         captures=captures,
         capture_choice=CaptureChoice(
-            settings.capture_policy, settings.capture_uncertain, settings.capture_share
+            settings.capture_policy,
+            settings.capture_uncertain,
+            settings.capture_share,
+            CaptureRate(settings.capture_rate, settings.capture_rows),
         ),
         drift=drift,
         refit_on_drift=RefitOnDrift(drift, store),
@@ -221,6 +227,7 @@ def _build(settings: Settings, own: Path) -> Runtime:
         events=events,
         large_work=thread,
         batcher=batcher,
+        in_flight=InFlight(settings.requests_in_flight),
         admission=_admission(settings),
         backlog=BacklogReader(store),
     )
