@@ -13,7 +13,7 @@ from locust.argument_parser import LocustArgumentParser
 from locust.contrib.fasthttp import ResponseContextManager
 from locust.runners import Runner
 
-from loadtest.client import SINGLE, Client, options_of
+from loadtest.client import SINGLE, Client, options_of, problem_of
 from loadtest.phases import AFTER, BURST, CALM, Phases
 
 MOST_SPAWNED = 100
@@ -81,7 +81,7 @@ class Impatient(Client):
 
     def refused(self, response: ResponseContextManager) -> None:
         """A full queue is what a burst is for; anything else is a failure."""
-        kind = str(response.json().get("type", "")).rpartition(":")[2] if response.text else ""
+        kind = problem_of(response)
         wait = response.headers.get("Retry-After") if response.headers else None
         if kind not in _REFUSALS or wait is None:
             super().refused(response)

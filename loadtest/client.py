@@ -37,6 +37,7 @@ SINGLE = "1 row, JSON"
 SINGLE_OCTETS = "1 row, octets"
 BATCH = f"{POOL_ROWS} rows, octets"
 FEEDBACK = "feedback by prediction id"
+FEEDBACK_INPUT, NOT_KEPT = "feedback with the input", "feedback: input not kept"
 
 OCTETS = "application/octet-stream"
 
@@ -71,12 +72,23 @@ def options_of(environment: Environment) -> Namespace:
     return options
 
 
+def problem_of(response: ResponseContextManager) -> str:
+    """The kind of the problem that a request was refused with; empty where it was not, or by none."""
+    if response.status_code is None or response.status_code < 400:
+        return ""
+    try:
+        return str(response.json()["type"]).rpartition(":")[2]
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A prediction that can be confirmed by its id from `ready` on (monotonic seconds)."""
+    """The prediction of an input, which can be confirmed from `ready` on (monotonic seconds)."""
 
     prediction_id: str
     label: str
+    input: list[Any]
     ready: float
 
 
@@ -132,8 +144,14 @@ class Client(FastHttpUser):
     def predict_one(self) -> None:
         """One input of noise, always another one, as JSON."""
         row = self.generator.uniform(self.input.low, self.input.high, self.input.shape)
-        body = json.dumps({"inputs": [np.round(row, 4).tolist()]}).encode()
-        self.predict(SINGLE, "", body, "application/json", rows=1)
+        values = np.round(row, 4).tolist()
+        body = json.dumps({"inputs": [values]}).encode()
+        document = self.predict(SINGLE, "", body, "application/json", rows=1)
+        if document is not None and len(self.seen) < REMEMBERED_PREDICTIONS:
+            prediction = document["predictions"][0]
+            ready = time.monotonic() + CORRECTION_DELAY_SECONDS
+            seen = Seen(prediction["prediction_id"], prediction["label"], values, ready)
+            self.seen.append(seen)
 
     def predict_octets(self) -> None:
         """One input of the pool, as bytes."""
@@ -144,8 +162,10 @@ class Client(FastHttpUser):
         """The whole pool, as bytes."""
         self.predict(BATCH, "?dtype=uint8", self.pool.tobytes(), OCTETS, rows=POOL_ROWS)
 
-    def predict(self, name: str, query: str, body: bytes, media_type: str, rows: int) -> None:
-        """Send inputs, and judge the answer.
+    def predict(
+        self, name: str, query: str, body: bytes, media_type: str, rows: int
+    ) -> dict[str, Any] | None:
+        """Send inputs, judge the answer, and return it if it is right.
 
         Args:
             name: of the request in the table.
@@ -163,52 +183,58 @@ class Client(FastHttpUser):
             catch_response=True,
         ) as response:
             if response.status_code == 200:
-                self._accept(response, rows)
-            else:
-                self.refused(response)
+                return self._accept(response, rows)
+            self.refused(response)
+            return None
 
     def refused(self, response: ResponseContextManager) -> None:
         """An answer other than 200: a failure, unless a scenario asks for it."""
         response.failure(f"expected 200, got {response.status_code}: {response.text}")
 
     def give_feedback(self) -> None:
-        """Confirm the label of a prediction that was answered a while ago, if there is one."""
+        """Confirm the label of a prediction that was answered a while ago, if there is one.
+
+        By its id; a service under load does not keep every input, and then with the input.
+        """
         if not self.seen or self.seen[0].ready > time.monotonic():
             return
         seen = self.seen.popleft()
-        item = {"prediction_id": seen.prediction_id, "label": seen.label}
+        if not self._feed_back(FEEDBACK, {"prediction_id": seen.prediction_id}, seen.label):
+            self._feed_back(FEEDBACK_INPUT, {"input": seen.input}, seen.label)
+
+    def _feed_back(self, name: str, what: dict[str, Any], label: str) -> bool:
+        """Send one item; False where the service no longer has the input of a prediction."""
         with self.client.post(
             "/feedback",
-            name=self.row_of(FEEDBACK),
-            json={"items": [item]},
+            name=self.row_of(name),
+            json={"items": [{**what, "label": label}]},
             headers={"Idempotency-Key": str(uuid.uuid4())},
             catch_response=True,
         ) as response:
+            if "prediction_id" in what and problem_of(response) == "prediction-not-found":
+                response.request_meta["name"] = self.row_of(NOT_KEPT)
+                response.success()
+                return False
             if response.status_code != 202:
                 response.failure(f"expected 202, got {response.status_code}: {response.text}")
             elif len(response.json()["items"]) != 1:
                 response.failure("expected one item in the answer")
+            return True
 
-    def _accept(self, response: ResponseContextManager, rows: int) -> None:
+    def _accept(self, response: ResponseContextManager, rows: int) -> dict[str, Any] | None:
         try:
-            document = response.json()
+            document: dict[str, Any] = response.json()
             self._judge(document, rows)
         except (Unexpected, ValueError, LookupError, TypeError, AttributeError) as error:
             wrong_answer.fire(name=response.request_meta["name"], reason=repr(error))
             response.failure(f"wrong answer: {error!r}")
-            return
-        if rows == 1:
-            self._remember(document["predictions"][0])
+            return None
+        return document
 
-    def _judge(self, document: Any, rows: int) -> None:  # noqa: ANN401 - whatever JSON holds
+    def _judge(self, document: dict[str, Any], rows: int) -> None:
         check_predictions(document, rows)
         if rows > 1:
             # Any part of the pool's length is the whole pool.
             found = read_rows(document)
             for start in range(0, rows, POOL_ROWS):
                 self.said.check(document["bundle_version"], found[start : start + POOL_ROWS])
-
-    def _remember(self, prediction: dict[str, Any]) -> None:
-        if len(self.seen) < REMEMBERED_PREDICTIONS:
-            ready = time.monotonic() + CORRECTION_DELAY_SECONDS
-            self.seen.append(Seen(prediction["prediction_id"], prediction["label"], ready))

@@ -12,7 +12,7 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.exception import StopTest, StopUser
 
-from loadtest.client import BATCH, FEEDBACK, SINGLE, Client, options_of
+from loadtest.client import BATCH, SINGLE, Client, options_of
 
 PROMOTE, SWAP = "promote", "promoted to answered"
 _PATIENCE_SECONDS = 30.0
@@ -30,7 +30,7 @@ def add_pause(parser: LocustArgumentParser) -> None:
 class Mixed(Client):
     """Someone who predicts one thing after another, sometimes many at once, and corrects some."""
 
-    sends = (SINGLE, BATCH, FEEDBACK)
+    sends = (SINGLE, BATCH)
 
     @task(12)
     def one(self) -> None:

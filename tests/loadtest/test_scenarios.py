@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 import pytest
@@ -62,8 +62,8 @@ def test_mixed_with_feedback_and_swaps(served: Server) -> None:
     assert "2 versions answered" in output
     assert served.metric("rcmvae_bundle_swaps_total") >= 4
     corrected = (
-        served.metric(f'rcmvae_feedback_items_total{{novelty="{n}",source="prediction_id"}}')
-        for n in ("known", "new")
+        served.metric(f'rcmvae_feedback_items_total{{novelty="{novelty}",source="{source}"}}')
+        for novelty, source in product(("known", "new"), ("prediction_id", "input"))
     )
     assert sum(corrected) > 0
     assert served.get("/versions").json()["current"] == "v1"
