@@ -73,8 +73,8 @@ def options_of(environment: Environment) -> Namespace:
 
 
 def problem_of(response: ResponseContextManager) -> str:
-    """The kind of the problem that a request was refused with; empty where it was not, or by none."""
-    if response.status_code is None or response.status_code < 400:
+    """The kind of the problem that a request was refused with; empty where there is none."""
+    if response.status_code < 400:
         return ""
     try:
         return str(response.json()["type"]).rpartition(":")[2]
