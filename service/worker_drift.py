@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, ConfigDict
 
-from service.worker_files import WorkerFiles
+from service.worker_files import Kind, WorkerFiles
 
 
 class Question(StrEnum):
@@ -59,7 +59,7 @@ class WorkerDrift(Collector):
     """
 
     def __init__(self, directory: Path) -> None:
-        self._files = WorkerFiles(directory, "drift_", "about drift")
+        self._files = WorkerFiles(directory, Kind.DRIFT, "about drift")
 
     def announce(self, readings: WorkerReadings) -> None:
         """State what this worker knows."""
