@@ -21,6 +21,8 @@ ADDRESSES = 1024
 """Senders without a key are told apart by so many numbers, so that memory is bounded."""
 
 _MEMBER = "rcmvae.rate_headers"
+_SLACK = 0.01
+"""Seconds, for the rounding of times since 1970 divided by the window."""
 
 
 class Rates:
@@ -82,7 +84,7 @@ class Rates:
         else:
             # It is the older window then, and weighs less and less.
             wait = newer_ends - window * below / newer
-        return max(0, math.floor(wait)) + 1
+        return max(0, math.floor(wait + _SLACK)) + 1
 
 
 def rate_headers(scope: Scope) -> list[RawHeader]:

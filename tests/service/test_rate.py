@@ -193,7 +193,7 @@ def test_after_retry_after_the_same_rows_pass_and_not_long_before(
             if wait := refused(rows):
                 began = clock.now
                 if wait > 1:
-                    clock.now = began + wait - 1.001
+                    clock.now = began + wait - 1.02
                     assert refused(rows)
                 clock.now = began + wait
                 assert not refused(rows)
