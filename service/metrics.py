@@ -89,6 +89,11 @@ class Metrics:
             "Captured inputs that memory had no room for before they were stored.",
             registry=registry,
         )
+        self.captures_skipped = Counter(
+            "rcmvae_captures_skipped",
+            "Inputs that the policy would have captured and the rate had no room for.",
+            registry=registry,
+        )
         self.swaps = Counter(
             "rcmvae_bundle_swaps", "Bundles taken into service.", registry=registry
         )

@@ -283,10 +283,13 @@ ROWS = (
                 (Query(f"job_state:rcmvae_retrain_open_jobs:max{{{_JOB}}}", "{{state}}"),),
             ),
             Graph(
-                "Captures dropped",
-                "Inputs that memory had no room for.",
+                "Captures skipped, dropped",
+                "Inputs over the rate of captures, and those that memory had no room for.",
                 "cps",
-                (Query(_rate("rcmvae_captures_dropped_total", "job"), "dropped"),),
+                (
+                    Query(_rate("rcmvae_captures_skipped_total", "job"), "skipped"),
+                    Query(_rate("rcmvae_captures_dropped_total", "job"), "dropped"),
+                ),
             ),
         ),
     ),
