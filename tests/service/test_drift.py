@@ -93,7 +93,7 @@ def test_a_new_bundle_starts_anew(client: AppClient, settings: Settings) -> None
 def test_workers_add_to_one_detector(client: AppClient, settings: Settings) -> None:
     """Half of the evidence comes from another process, of which nothing else is left."""
     whole = client.runtime.bundles.current().predictor.predict(
-        np.float32(NOISE * 4).reshape(4, 2, 3)
+        np.array(NOISE * 4, dtype=np.float32).reshape(4, 2, 3)
     )
     _predict(client, NOISE, 2)
     assert _drift(client)["questions"]["familiar"]["alarms"] == 0
