@@ -20,7 +20,6 @@ class Kind(StrEnum):
 
     SERVED = "served_"
     REFUSED = "refused_"
-    DRIFT = "drift_"
 
 
 class WorkerFiles:
@@ -65,7 +64,7 @@ class WorkerFiles:
 
     def _entry(self, path: Path, parse: Callable[[str], _Entry]) -> _Entry | None:
         try:
-            if _is_alive(int(path.stem.removeprefix(self._prefix))):
+            if is_alive(int(path.stem.removeprefix(self._prefix))):
                 return parse(path.read_text(encoding="utf-8"))
             path.unlink(missing_ok=True)
         except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
@@ -75,7 +74,8 @@ class WorkerFiles:
         return None
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process is there."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

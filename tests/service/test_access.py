@@ -257,7 +257,7 @@ def test_a_public_address_needs_keys(tmp_path: Path) -> None:
 def test_what_workers_of_an_earlier_server_said_is_gone_at_the_start(tmp_path: Path) -> None:
     """In a container that starts anew, its process ids come again."""
     (tmp_path / "mine.txt").touch()
-    for name in ("served_7.json", "refused_7.json", "drift_7.next", "counter_7.db"):
+    for name in ("served_7.json", "refused_7.json", "refused_7.next", "counter_7.db"):
         (tmp_path / name).touch()
     prepare(Settings(metrics_dir=tmp_path), "127.0.0.1")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
