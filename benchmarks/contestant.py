@@ -15,7 +15,7 @@ from onnx.utils import Extractor
 
 from benchmarks.peers_serving.environment import peer_python
 from benchmarks.peers_serving.model import ENCODER as ENCODER_ALONE
-from benchmarks.peers_serving.model import FULL
+from benchmarks.peers_serving.model import FULL, KINDS
 from benchmarks.peers_serving.peer import FASTAPI, PEERS, Peer
 from benchmarks.server import Server, Unmeasurable, launched
 from benchmarks.serving_case import Case, Request
@@ -68,7 +68,7 @@ class Lineup:
 
 @contextmanager
 def lined_up(
-    models: Path, folder: Path, peers: Sequence[str], cases: Sequence[Case], *, smallest: bool
+    models: Path, folder: Path, peers: Sequence[str], cases: Sequence[Case], *, brief: bool
 ) -> Iterator[Lineup]:
     """All services, running.
 
@@ -80,7 +80,7 @@ def lined_up(
         folder: for what the servers write.
         peers: by name; FastAPI must be measurable.
         cases: that they will be asked.
-        smallest: whether ours is there with the smallest answer too.
+        brief: without whole graphs behind peers, and without our smallest answer.
 
     Raises:
         Unmeasurable: ours or FastAPI is not.
@@ -88,33 +88,49 @@ def lined_up(
     lineup = Lineup([], {}, {})
     with ExitStack() as stack:
         graphs = write_graphs(models, folder / "graphs")
-        for peer in (PEERS[name] for name in peers):
-            try:
-                server = stack.enter_context(peer_service(peer, graphs, folder / peer.name))
-                both = contestants_of(peer, server)
-                for kind, contestant in both.items():
-                    require_right(peer, contestant, graphs, kind, cases)
-            except Unmeasurable as error:
-                if peer is FASTAPI:
-                    raise
-                lineup.missing[peer.name] = str(error)
-            else:
-                lineup.contestants.extend(both.values())
-                lineup.servers[peer.name] = server
+        kinds = (ENCODER_ALONE,) if brief else KINDS
+        add_peers(lineup, stack, peers, kinds, graphs, folder, cases)
         server = stack.enter_context(our_service(models, folder / OURS, workers=1))
         lineup.servers[OURS] = server
         lineup.contestants.append(Contestant(OURS, server, _ours))
-        if smallest:
+        if not brief:
             lineup.contestants.append(Contestant(SMALLEST, server, _smallest))
         yield lineup
 
 
-def contestants_of(peer: Peer, server: Server) -> dict[str, Contestant]:
-    """A peer with either graph, by kind."""
-    return {
-        kind: Contestant(name, server, partial(peer.request, kind))
-        for kind, name in ((ENCODER_ALONE, peer.name), (FULL, f"{peer.name}_full"))
-    }
+def add_peers(
+    lineup: Lineup,
+    stack: ExitStack,
+    peers: Sequence[str],
+    kinds: Sequence[str],
+    graphs: Path,
+    folder: Path,
+    cases: Sequence[Case],
+) -> None:
+    """Start peers, compare their answers, and add those that are right; arguments as above.
+
+    Raises:
+        Unmeasurable: FastAPI is not.
+    """
+    for peer in (PEERS[name] for name in peers):
+        try:
+            server = stack.enter_context(peer_service(peer, graphs, folder / peer.name))
+            found = contestants_of(peer, server, kinds)
+            for kind, contestant in found.items():
+                require_right(peer, contestant, graphs, kind, cases)
+        except Unmeasurable as error:
+            if peer is FASTAPI:
+                raise
+            lineup.missing[peer.name] = str(error)
+        else:
+            lineup.contestants.extend(found.values())
+            lineup.servers[peer.name] = server
+
+
+def contestants_of(peer: Peer, server: Server, kinds: Sequence[str]) -> dict[str, Contestant]:
+    """A peer with some of the graphs, by kind."""
+    names = {ENCODER_ALONE: peer.name, FULL: f"{peer.name}_full"}
+    return {kind: Contestant(names[kind], server, partial(peer.request, kind)) for kind in kinds}
 
 
 def _ours(case: Case) -> Request:

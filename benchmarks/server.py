@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.result import ROOT
 
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 _TICK = os.sysconf("SC_CLK_TCK")
 
 

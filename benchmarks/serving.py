@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         models = options.models or publish_short(run_config(options, SHORT_FIT), folder / "models")
         cases = cases_of_bundle(models)
         lineup, runs = one_worker(
-            models, folder, cases, peers, rounds, seconds, smallest=not options.quick
+            models, folder, cases, peers, rounds, seconds, brief=options.quick
         )
         both = two_workers(models, folder / "two_workers", cases, rounds, seconds)
     figures = figures_of([one | two for one, two in zip(runs, both, strict=True)])
@@ -137,10 +137,10 @@ def one_worker(
     rounds: int,
     seconds: float,
     *,
-    smallest: bool,
+    brief: bool,
 ) -> tuple[Lineup, list[dict[str, float]]]:
     """Who was there, and the figures of every round, all services with one worker."""
-    with lined_up(models, folder, peers, cases, smallest=smallest) as lineup:
+    with lined_up(models, folder, peers, cases, brief=brief) as lineup:
         idle = _idle_cores(lineup.servers)
         _round(lineup, cases, WARM_UP_SECONDS, folder)
         turns = tqdm(range(rounds), desc="rounds", disable=None)

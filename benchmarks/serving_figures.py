@@ -46,6 +46,7 @@ def round_figures(
         f"full_{case.name}_ratio": measured[OURS, case.name].rate
         / measured[FULL_BASE, case.name].rate
         for case in cases
+        if (FULL_BASE, case.name) in measured
     }
     one, peer = (measured[name, "one_json"] for name in (OURS, BASE))
     figures["p99_ratio"] = one.p99_ms / peer.p99_ms

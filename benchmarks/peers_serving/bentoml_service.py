@@ -1,6 +1,6 @@
 """BentoML: ``bentoml serve benchmarks.peers_serving.bentoml_service:Encoder``.
 
-As BentoML's documentation recommends: a NumPy array with dtype and shape as input, and adaptive
+As BentoML's documentation recommends: a NumPy array with its dtype as input, and adaptive
 batching over the requests. The answer of a batchable method is one array, or a list with an item
 for every row. Arrays come as JSON; for bytes of an array there is no documented form.
 """
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import bentoml
 import numpy as np
-from bentoml.validators import DType, Shape
+from bentoml.validators import DType
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
@@ -18,7 +18,7 @@ from benchmarks.peers_serving.model import ENCODER, FULL, Model
 # The largest body of the benchmark has 64 rows, so two of them run together.
 MOST_ROWS = 128
 
-Rows = Annotated[NDArray[np.float32], DType("float32"), Shape((-1, -1))]
+Rows = Annotated[NDArray[np.float32], DType("float32")]
 Logits = Annotated[NDArray[np.float32], DType("float32")]
 
 

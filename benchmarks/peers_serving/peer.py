@@ -157,6 +157,4 @@ PYTRITON = Peer(
     # they must be of one version.
     {"LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR"))},
 )
-PEERS: Mapping[str, Peer] = {
-    peer.name: peer for peer in (FASTAPI, BENTOML, LITSERVE, MLSERVER, PYTRITON)
-}
+PEERS = {peer.name: peer for peer in (FASTAPI, BENTOML, LITSERVE, MLSERVER, PYTRITON)}
