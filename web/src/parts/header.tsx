@@ -1,4 +1,5 @@
 import { percent, versionName } from "./format";
+import { meaningOf, Term } from "./term";
 import { access, refusal } from "../state/access";
 import { learn, learning, retrain } from "../state/learning";
 import { waitingLabels } from "../state/labelling";
@@ -17,9 +18,9 @@ export function Header() {
       {served && (
         <p class="served">
           <span title={served.bundle_version}>version {versionName(served.bundle_version)}</span>
-          <span>{served.lineage.method}</span>
+          <span title={meaningOf(served.lineage.method)}>by {served.lineage.method}</span>
           <span>{served.labels.length} labels</span>
-          {accuracy !== undefined && <span>{percent(accuracy)} right on the golden set</span>}
+          {accuracy !== undefined && <span><Term word="golden" text={`${percent(accuracy)} right on the golden set`} /></span>}
         </p>
       )}
       <div class="right">

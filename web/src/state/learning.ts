@@ -1,6 +1,7 @@
 import { computed, signal } from "@preact/signals";
 import { Problem } from "../api/problem";
 import { getJson, postJson } from "../api/request";
+import { versionName } from "../parts/format";
 import { attempt, notify } from "./notices";
 
 /** One retraining; more members than these are shown nowhere. */
@@ -61,7 +62,6 @@ export async function askVersions(): Promise<void> {
 export function learn(method: "auto" | "relabel" | "refit"): Promise<void> {
   return attempt(async () => {
     askedJob = (await postJson<{ job_id: string }>("retrain", { method })).job_id;
-    notify("Learning has begun.");
     await askRetrain();
   });
 }
@@ -71,13 +71,19 @@ export function tellEnd(): void {
   const job = retrain.value?.history.find((one) => one.job_id === askedJob);
   if (!job || job.finished === null) return;
   askedJob = null;
-  if (job.version === null && job.message) notify(job.message, job.state === "failed" ? "bad" : undefined);
+  if (job.version === null && job.message) notify(sentence(job.message), job.state === "failed" ? "bad" : undefined);
+}
+
+/** What a job says of itself, with versions as the page writes them. */
+export function sentence(message: string): string {
+  const text = message.replaceAll(/\d{8}T\d{6}Z-\w+/g, versionName);
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 export function rollBack(version: string | null): Promise<void> {
   return attempt(async () => {
     await postJson("bundle/rollback", version === null ? {} : { version });
-    notify(version === null ? "Rolled back to the version before." : `Rolled back to ${version}.`);
+    notify(version === null ? "Rolled back to the version before." : `Rolled back to ${versionName(version)}.`);
     await askVersions();
   });
 }
@@ -85,7 +91,7 @@ export function rollBack(version: string | null): Promise<void> {
 export function promote(version: string): Promise<void> {
   return attempt(async () => {
     await postJson("bundle/promote", { version });
-    notify(`Promoted ${version}.`);
+    notify(`Promoted ${versionName(version)}.`);
     await askVersions();
   });
 }
