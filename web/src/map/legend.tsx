@@ -3,7 +3,7 @@ import { only, toggled, isFiltering, NO_FILTER, ranged } from "../data/filter";
 import { codeColours, type ColourBy, isCategory } from "../data/paint";
 import { css, viridis } from "../data/palette";
 import { type CategoryColumn, type NumberColumn, UNNAMED } from "../data/points";
-import { ago, short } from "../parts/format";
+import { ago, count, short, versionName } from "../parts/format";
 import { filter, painted, points } from "../state/map";
 import { colourBy, theme } from "../state/view";
 
@@ -65,8 +65,8 @@ function Codes({ column }: { column: CategoryColumn }) {
             onDblClick={() => { filter.value = only(filter.value, column, code, category.names.length); }}
           >
             <span class="dot" style={{ background: css(colours[code]!) }} />
-            <span class="name">{name}</span>
-            <span class="number">{counts[code]}</span>
+            <span class="name" title={name}>{column === "bundle_version" ? versionName(name) : name}</span>
+            <span class="number">{count(counts[code]!)}</span>
           </button>
         </li>
       ))}
@@ -74,7 +74,7 @@ function Codes({ column }: { column: CategoryColumn }) {
         <li>
           <button type="button" class="entry" aria-pressed={!off.includes(NONE)}
             onClick={() => { filter.value = toggled(filter.value, column, NONE); }}>
-            <span class="dot none" /><span class="name">none</span><span class="number">{none}</span>
+            <span class="dot none" /><span class="name">none</span><span class="number">{count(none)}</span>
           </button>
         </li>
       )}

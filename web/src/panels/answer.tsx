@@ -15,7 +15,7 @@ export function Answer({ trial: { prediction } }: { trial: Trial }) {
   return (
     <div class="answer" aria-live="polite">
       <p class={`verdict ${decision}`}>{decision === "known" ? prediction.label : decision.replaceAll("_", " ")}</p>
-      <table class="bars"><tbody>
+      <table class="bars named"><tbody>
         {best.map(([label, share]) => (
           <tr key={label}><th scope="row">{label}</th>
             <td><span class="bar" style={{ width: `${100 * share}%` }} /><span>{percent(share)}</span></td></tr>
@@ -50,7 +50,7 @@ export function Details({ trial: { picture, row, prediction, decodings } }: { tr
         </table>
       )}
       {prediction.sampled && <p class="hint">
-        Of variants of this input that it made up itself it is unsure by {short(prediction.sampled.total)} nats; {short(prediction.sampled.mutual_information)} of them because they differ.
+        Of variants of this input that it made up itself it is unsure by {prediction.sampled.total.toFixed(3)} nats, {prediction.sampled.mutual_information.toFixed(3)} of them because they differ.
       </p>}
       <Namer question="Wrong? What is it?" onName={(label) => void labelInput({ prediction_id: prediction.prediction_id, label })} />
     </>
@@ -86,9 +86,9 @@ function ValuesDecoded({ row, decodings }: { row: number[]; decodings: Decoding[
   const [best, ...others] = decodings;
   if (!best) return null;
   return (
-    <div class="values-table" tabIndex={0} role="region" aria-label="Values and what is decoded">
+    <div class="values-table tall" tabIndex={0} role="region" aria-label="Values and what is decoded">
       <table class="compared">
-        <thead><tr><th scope="col">value</th><th scope="col">input</th><th scope="col">channel {best.channel}, {percent(best.responsibility, 0)}</th></tr></thead>
+        <thead><tr><th scope="col">value</th><th scope="col">input</th><th scope="col">as channel {best.channel} ({percent(best.responsibility, 0)})</th></tr></thead>
         <tbody>
           {row.map((value, i) => {
             const sigma = best.sigma?.[i];

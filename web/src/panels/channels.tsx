@@ -59,10 +59,10 @@ function Card({ channel, version }: { channel: Channel; version: string }) {
           <Picture path={image("mean", 0)} alt="" size={46} />
           <span class="samples">{Array.from({ length: SAMPLES }, (_, i) => <Picture key={i} path={image("sample", i)} alt="" size={22} />)}</span>
         </span>}
-        <span class="name">{channel.free ? <em>? no name</em> : <span>{channel.label}</span>}<span class="number">{channel.channel}</span></span>
+        <span class="name">{channel.free ? <em>unnamed</em> : <span>{channel.label}</span>}<span class="number">{channel.channel}</span></span>
         <Spread channel={channel} />
         <span class="hint line" title={`${percent(channel.usage)} of the inputs, ${short(evidence)} labelled examples`}>
-          <span>{percent(channel.usage, 0)}</span><span>{counted(Number(evidence.toPrecision(2)), "label")}</span>
+          <span>{channel.usage < 0.005 ? "< 1 %" : percent(channel.usage, 0)}</span><span>{counted(Number(evidence.toFixed(evidence < 10 ? 1 : 0)), "label")}</span>
         </span>
       </button>
     </li>

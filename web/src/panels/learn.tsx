@@ -69,7 +69,7 @@ function Changed() {
   return (
     <section aria-label="What learning changed">
       <h2>What learning changed</h2>
-      <Choice name="since" value={before.version} options={[...new Set(others.map((one) => one.version))]}
+      <Choice name="compared with" value={before.version} options={[...new Set(others.map((one) => one.version))]}
         onChoose={(one) => { chosen.value = one; }} />
       <table class="compared">
         <thead><tr><th scope="col">inputs answered</th><th scope="col">before</th><th scope="col">after</th><th scope="col">change</th></tr></thead>

@@ -25,9 +25,7 @@ export function Queue() {
       {first && (
         <>
           <div class="single">
-            {isImage.value
-              ? <Thumbnail id={first.prediction_id} size={112} alt="the input to label" />
-              : <InputValues values={first.input ?? []} />}
+            {isImage.value && <Thumbnail id={first.prediction_id} size={112} alt="the input to label" />}
             <dl class="facts">
               <dt>Answer</dt><dd><b>{first.ood.decision === "known" ? first.label : first.ood.decision.replaceAll("_", " ")}</b></dd>
               <dt><Term word="Nearest" /></dt><dd>{first.label}, {percent(first.probability, 0)}</dd>
@@ -36,6 +34,7 @@ export function Queue() {
               <dt>Why</dt><dd>{first.reason}</dd>
             </dl>
           </div>
+          {!isImage.value && <InputValues values={first.input ?? []} />}
           <Namer question="What is this?" onName={(label) => void labelFirst(label)} />
           <div class="row">
             <button type="button" onClick={skip}>Skip <kbd>Space</kbd></button>
