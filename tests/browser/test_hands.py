@@ -16,8 +16,9 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import CDPSession, Page, Request, expect
+from playwright.sync_api import Browser, CDPSession, Page, Request, expect
 
+from tests.browser.chromium import open_tab
 from tests.browser.digits_service import digits_service
 from tests.e2e.served import Server
 from tests.training.tiny import TinyRun, unseen
@@ -79,6 +80,39 @@ def test_the_queue_is_labelled_by_keys_alone(server: Server, page: Page) -> None
     assert stored.rows == [(queue[0], "3", "queued"), (queue[2], "7", "withdrawn")]
 
 
+def test_a_queue_that_got_no_answer_is_asked_for_again(server: Server, browser: Browser) -> None:
+    with open_tab(browser, expected="the server responded with a status of 503") as tab:
+        page = tab.page
+        page.clock.install()
+        problem = {"title": "Overloaded", "status": 503, "detail": "too many requests wait"}
+        page.route(
+            "**/candidates*",
+            lambda route: route.fulfill(
+                status=503, content_type="application/problem+json", body=json.dumps(problem)
+            ),
+            times=1,
+        )
+        page.goto(server.url)
+        expect(page.get_by_text("No answer yet: too many requests wait")).to_be_visible()
+        page.clock.fast_forward("00:10")
+        expect(page.get_by_text("more wait")).to_be_visible()
+
+
+def test_every_colour_has_its_legend(server: Server, page: Page) -> None:
+    page.goto(server.url)
+    chosen = page.get_by_label("Colour by")
+    expect(chosen).to_be_visible()
+    legend = page.get_by_role("region", name="Legend and filter")
+    numbers = {"total", "aleatoric", "epistemic", "p_familiar", "p_owned", "created"}
+    offered = set(chosen.locator("option").evaluate_all("all => all.map(one => one.value)"))
+    assert offered >= {"label", "predicted", "channel", "bundle_version", *numbers}
+    for by in sorted(offered):
+        chosen.select_option(by)
+        expect(legend.get_by_role("slider")).to_have_count(2 if by in numbers else 0)
+        if by not in numbers:
+            expect(legend.locator(".entry").first).to_be_visible()
+
+
 def test_a_name_is_typed_without_a_click(server: Server, page: Page) -> None:
     stored = Stored(server)
     page.goto(server.url)
@@ -101,7 +135,7 @@ def test_a_label_is_dragged_onto_a_channel_or_given_by_its_key(server: Server, p
     cards = page.get_by_role("list", name="Channel cards").get_by_role("button")
     first, second = (int(cards.nth(n).get_attribute("data-channel") or "") for n in (0, 1))
     # Reference points have no prediction id.
-    page.get_by_label("Colour").select_option("source")
+    page.get_by_label("Colour by").select_option("source")
     page.get_by_role("button", name=re.compile("^reference")).click()
 
     stored = Stored(server)

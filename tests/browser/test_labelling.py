@@ -57,7 +57,7 @@ def open_captures(server: Server, page: Page) -> Pixels:
     expect(page.locator(".map")).to_have_attribute("data-points", str(len(table)))
     # The strip of channels takes room from the map.
     expect(page.get_by_role("list", name="Channel cards")).to_be_visible()
-    page.get_by_label("Colour").select_option("source")
+    page.get_by_label("Colour by").select_option("source")
     page.get_by_role("button", name=re.compile("^reference")).click()
     captured = np.array(table["source"].to_pylist()) == "capture"
     places = pixels(table, page)
@@ -119,21 +119,27 @@ def test_lasso_then_key_stores_exactly_what_was_drawn_around(server: Server, pag
     assert set(stored) == {(name, "3") for name in expected}
 
 
-def test_shift_adds_alt_takes_away_and_undo_takes_back(server: Server, page: Page) -> None:
+def test_a_box_with_shift_adds_alt_takes_away_and_undo_takes_back(
+    server: Server, page: Page
+) -> None:
     places = open_captures(server, page)
     middle = places.fullest(40)
     first = places.inside(around(middle, 50))
     elsewhere = places.fullest(40, without=first)
-    outlines = [around(middle, 50), around(elsewhere, 50), around(middle, 20)]
+    (left, top), (right, bottom) = elsewhere - 50, elsewhere + 50
+    box = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    outlines = [around(middle, 50), box, around(middle, 20)]
     first, added, removed = (places.inside(outline) for outline in outlines)
     expected = (first | added) - removed
     assert len({frozenset(one) for one in (first, first | added, expected)}) == 3
 
     page.get_by_role("radio", name="Lasso").click()
     drag(page, outlines[0])
+    page.get_by_role("radio", name="Box").click()
     page.keyboard.down("Shift")
-    drag(page, outlines[1])
+    drag(page, [box[0], box[2]])
     page.keyboard.up("Shift")
+    page.get_by_role("radio", name="Lasso").click()
     page.keyboard.down("Alt")
     drag(page, outlines[2])
     page.keyboard.up("Alt")
