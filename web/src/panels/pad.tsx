@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { pictureShape, shrunk } from "../data/pixels";
 import { notify } from "../state/notices";
@@ -8,8 +9,8 @@ import { clearTrial, tryPicture } from "../state/trial";
 const SIDE = 196;
 const STROKE = 0.11;
 
-/** A picture is drawn here, dropped or opened. */
-export function Pad() {
+/** A picture is drawn here, dropped or opened; beside it stands what is said of it. */
+export function Pad({ children }: { children: ComponentChildren }) {
   const pad = useRef<HTMLCanvasElement>(null);
   const drawing = useSignal(false);
   const shape = pictureShape(bundle.value?.input.shape ?? []);
@@ -66,16 +67,19 @@ export function Pad() {
   };
 
   return (
-    <div class="pad" onDragOver={(event) => event.preventDefault()}
+    <div class="pad-row" onDragOver={(event) => event.preventDefault()}
       onDrop={(event) => { event.preventDefault(); void show(event.dataTransfer?.files[0]); }}>
-      <canvas ref={pad} width={SIDE} height={SIDE} aria-label="Draw an input with the pointer" role="img"
-        onPointerDown={begin} onPointerMove={stroke} onPointerUp={end} onPointerCancel={end} />
-      <div class="row">
-        <button type="button" onClick={clear}>Clear</button>
-        <label class="button">Open a picture
-          <input type="file" accept="image/*" class="hidden-file" onChange={(event) => void show(event.currentTarget.files?.[0])} />
-        </label>
+      <div class="pad">
+        <canvas ref={pad} width={SIDE} height={SIDE} aria-label="Draw an input with the pointer" role="img"
+          onPointerDown={begin} onPointerMove={stroke} onPointerUp={end} onPointerCancel={end} />
+        <div class="row">
+          <button type="button" onClick={clear}>Clear</button>
+          <label class="button">Open a picture
+            <input type="file" accept="image/*" class="hidden-file" onChange={(event) => void show(event.currentTarget.files?.[0])} />
+          </label>
+        </div>
       </div>
+      {children}
     </div>
   );
 }

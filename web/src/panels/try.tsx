@@ -14,10 +14,9 @@ export function Try() {
     <section aria-label="Try an input" class="try">
       <h2>Try it</h2>
       {pictureShape(signature.shape)
-        ? <div class="pad-row">
-            <Pad />
-            {asked ? <Answer trial={asked} /> : <p class="hint">Draw here, or drop a picture: bright on dark, as the training inputs are.</p>}
-          </div>
+        ? <Pad>{asked
+            ? <Answer trial={asked} />
+            : <p class="hint">Draw here, or drop a picture: bright on dark, as the training inputs are.</p>}</Pad>
         : <>
             <ValueForm />
             {asked && <Answer trial={asked} />}
