@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.digits_service import captures
+from tests.browser.map_view import map_view, places
 from tests.e2e.served import Server, serving, wait_until
 from tests.training.tiny import run_main, set_flags
 from training.data import load_source
@@ -86,17 +87,11 @@ def test_hovering_tells_the_values(server: Server, page: Page) -> None:
     shown = page.locator(".map")
     expect(shown).to_have_attribute("data-points", str(len(table)))
     expect(page.get_by_role("list", name="Channel cards")).to_be_visible()
-    page.wait_for_function("document.querySelector('.map').dataset.camera")
-    box, camera = shown.bounding_box(), shown.get_attribute("data-camera")
-    assert box is not None
-    assert camera is not None
-    centre_x, centre_y, zoom = (float(text) for text in camera.split())
-    xy = np.stack([table["x"].to_numpy(), table["y"].to_numpy()], axis=1).astype(np.float64)
-    pixels = (xy - [centre_x, centre_y]) * 2**zoom * [1, -1]
-    pixels += [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    view = map_view(page)
+    pixels = view.pixels(places(table))
     # The point with most room around it, away from the legend.
     distance = np.linalg.norm(pixels[:, None] - pixels[None], axis=2) + 1e9 * np.eye(len(pixels))
-    room = np.where(pixels[:, 0] < box["x"] + box["width"] - 300, distance.min(axis=1), 0)
+    room = np.where(pixels[:, 0] < view.left + view.width - 300, distance.min(axis=1), 0)
     alone = int(room.argmax())
     page.mouse.move(*pixels[alone])
     values = np.ravel(server.get(f"/points/{table['point_id'][alone].as_py()}").json()["input"])
