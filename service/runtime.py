@@ -28,6 +28,7 @@ from service.drift import DriftWatch
 from service.drift_answer import drift_answer
 from service.event_feed import EventFeed
 from service.event_source import LOOK_SECONDS, EventSource
+from service.feedback_queue import FeedbackQueue
 from service.hotswap import BundleWatcher
 from service.in_flight import InFlight
 from service.inference import Inference
@@ -66,6 +67,7 @@ class Runtime:
         metrics: of this worker and, at a scrape, of all.
         bundles: what is served.
         store: feedback.
+        feedback: posts of feedback on their way into the store.
         captures: inputs of recent predictions.
         capture_choice: which of them are kept.
         drift: whether the traffic is still like the calibration sample.
@@ -84,6 +86,7 @@ class Runtime:
     metrics: Metrics
     bundles: BundleWatcher
     store: LazyStore
+    feedback: FeedbackQueue
     captures: CaptureBuffer
     capture_choice: CaptureChoice
     drift: DriftWatch
@@ -209,6 +212,7 @@ def _build(settings: Settings, own: Path) -> Runtime:
         metrics=metrics,
         bundles=bundles,
         store=store,
+        feedback=FeedbackQueue(store),
         captures=captures,
         capture_choice=CaptureChoice(
             settings.capture_policy,
