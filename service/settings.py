@@ -125,7 +125,7 @@ class Settings(BaseSettings):
         description="Drift: inputs for one false alarm of a question on average, at least.",
     )
     drift_window: PositiveInt = Field(
-        10_000, description="Drift: for so many inputs of a worker an alarm counts as drift."
+        10_000, description="Drift: for so many inputs an alarm counts as drift."
     )
     keys_file: Path | None = Field(
         None, description="File of the API keys; without it loopback is open, and nothing else."

@@ -194,7 +194,7 @@ ROWS = (
         (
             Graph(
                 "Evidence of drift",
-                "An alarm is raised where one worker's part reaches 1.",
+                "An alarm is raised where it reaches 1.",
                 "short",
                 (
                     Query(

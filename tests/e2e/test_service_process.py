@@ -3,6 +3,7 @@
 import http.client
 import itertools
 import json
+import shutil
 import threading
 import time
 from collections import Counter
@@ -266,6 +267,28 @@ def test_metrics_add_up_over_workers(tmp_path: Path) -> None:
         wait_until(lambda: server.metric(serves) == 2, "a new worker")
         assert server.post("/predict", INPUTS).status_code == 200
         assert server.metric(total) == 61
+
+
+def test_a_worker_comes_back_where_the_folder_of_the_metrics_was_removed(tmp_path: Path) -> None:
+    """As a cleaner of /tmp may do. What the dead worker counted is lost, the service is not."""
+    publish_small(tmp_path / "models", "v1")
+    folder = tmp_path / "metrics"
+    with serving(tmp_path, metrics_dir=str(folder)) as server:
+        wait_until(lambda: server.get("/readyz").status_code == 200, "ready")
+        shutil.rmtree(folder)
+        assert server.get("/metrics").status_code == 200
+        (before,) = server.workers()
+        kill(before)
+        wait_until(lambda: _lives(server), "a worker answers")
+        assert server.workers() != [before]
+        assert server.metric('rcmvae_bundle_info{bundle_version="v1"}') == 1
+
+
+def _lives(server: Server) -> bool:
+    try:
+        return server.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def _watched(server: Server) -> tuple[int, int]:

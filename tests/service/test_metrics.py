@@ -122,7 +122,9 @@ def test_a_folder_that_is_gone_stops_neither_the_scrape_nor_the_swap(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, multiprocess: bool
 ) -> None:
     folder = tmp_path / "metrics"
+    folder.mkdir()
     metrics = Metrics(folder, multiprocess=multiprocess)
+    folder.rmdir()
     with caplog.at_level(logging.ERROR, "bentoml.rcmvae"):
         metrics.served.announce("v1", datetime(2026, 11, 23, tzinfo=UTC))
         assert (b"rcmvae_requests" in metrics.exposition()) is not multiprocess
