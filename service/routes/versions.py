@@ -87,4 +87,8 @@ async def _moved(request: Request, move: Move) -> Response:
         _log.error("a version cannot be served: %s", error)
         detail = "the version is damaged and cannot be served"
         raise RequestRefused(Problem(409, "bundle-damaged", detail)) from error
+    except OSError as error:
+        _log.error("the pointer cannot be moved: %s", error)
+        detail = "the models folder cannot be written to from here; the watcher's machine can"
+        raise RequestRefused(Problem(409, "models-unwritable", detail)) from error
     return json_response(RetrainJob.of(job))
