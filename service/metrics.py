@@ -60,6 +60,10 @@ class Metrics:
     def __init__(self, directory: Path, *, multiprocess: bool) -> None:
         self._directory = directory
         self._multiprocess = multiprocess
+        if not directory.is_dir():
+            # Without it a worker ends as it starts, and so does the next one started for it.
+            _log.error("the folder of the metrics was gone; the workers from before count no more")
+            directory.mkdir(parents=True, exist_ok=True)
         self._registry = registry = CollectorRegistry()
         self.served = ServedBundles(directory)
         self.refused = RefusedBundles(directory)

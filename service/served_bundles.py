@@ -9,7 +9,7 @@ from pathlib import Path
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from service.worker_files import WorkerFiles
+from service.worker_files import Kind, WorkerFiles
 
 
 class ServedBundles(Collector):
@@ -23,7 +23,7 @@ class ServedBundles(Collector):
     """
 
     def __init__(self, directory: Path) -> None:
-        self._files = WorkerFiles(directory, "served_", "what is served")
+        self._files = WorkerFiles(directory, Kind.SERVED, "what is served")
         self.version: str | None = None
 
     def announce(self, version: str, created: datetime) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, update
 
 from rcmvae.errors import ClaimLost
 from rcmvae.feedback.conflict import prevailing
@@ -136,9 +136,10 @@ def count_waiting(connection: Connection, now: datetime) -> Waiting:
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
     """Queued, and nothing of the same input is lent: two jobs would undo each other's work."""
+    # All that is lent is found once, by its index: little beside what may be queued.
     other = feedback.alias("other")
-    is_lent = and_(other.c.input_sha256 == feedback.c.input_sha256, other.c.lease_expires > now)
-    return and_(or_(_IS_QUEUED, _IS_CLAIMED), _is_free(now), ~exists().where(is_lent))
+    lent = select(other.c.input_sha256).where(other.c.lease_expires > now)
+    return and_(or_(_IS_QUEUED, _IS_CLAIMED), _is_free(now), feedback.c.input_sha256.not_in(lent))
 
 
 def _may_leave(now: datetime) -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from rcmvae.jobs.record import (
     JobState,
 )
 from rcmvae.jobs.store import JobStore
-from rcmvae.jobs.versions import VersionState, promoted_versions, state_of
+from rcmvae.jobs.versions import VersionState, state_of
 
 __all__ = [
     "JobClaim",
@@ -26,7 +26,6 @@ __all__ = [
     "JobStore",
     "VersionState",
     "promote",
-    "promoted_versions",
     "reconcile",
     "roll_back",
     "state_of",

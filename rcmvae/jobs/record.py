@@ -122,7 +122,7 @@ class JobRecord:
         started: when a worker first took it.
         finished: when it ended.
         lease_expires: until when its worker holds it; None unless running.
-        attempts: workers that took it, one after another.
+        attempts: workers that took it and did not give it back.
         worker: who works or worked on it last.
         progress: share that is done, in [0, 1].
         message: the step it is at, or the result.

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from pydantic import ValidationError
 from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -16,6 +15,7 @@ from rcmvae.bundle import GateReport
 from rcmvae.errors import ClaimLost, JobNotFound, StoreUnavailable
 from rcmvae.feedback.database import Database
 from rcmvae.feedback.opened import utc_now
+from rcmvae.feedback.postgresql import lock_jobs
 from rcmvae.feedback.record import check_name
 from rcmvae.feedback.store import FeedbackStore
 from rcmvae.jobs.record import (
@@ -75,12 +75,15 @@ class JobStore:
         if by is not None:
             check_name("by", by)
         with self._database.write() as connection:
+            lock_jobs(connection)
             now = self._clock()
+            asked = retrain_job.c.requested
+            # Both ends: after a clock that went back, what it wrote before lies ahead of it.
+            is_recent = (asked > now - at_most_every) & (asked < now + at_most_every)
             alike = select(retrain_job).where(
                 retrain_job.c.method == method.value,
                 retrain_job.c.origin == origin.value,
-                (retrain_job.c.state == _REQUESTED)
-                | (retrain_job.c.requested > now - at_most_every),
+                (retrain_job.c.state == _REQUESTED) | is_recent,
             )
             row = connection.execute(alike.order_by(retrain_job.c.seq.desc()).limit(1)).first()
             if row is not None:
@@ -195,8 +198,14 @@ class JobStore:
             _set(connection, token, values)
 
     def give_back(self, token: str) -> None:
-        """Let another worker have a job; raises as renew."""
-        values = {"state": _REQUESTED, "slot": None, "claim_token": None, "lease_expires": None}
+        """Let another worker have a job, as if this one had never taken it; raises as renew."""
+        values = {
+            "state": _REQUESTED,
+            "slot": None,
+            "claim_token": None,
+            "lease_expires": None,
+            "attempts": retrain_job.c.attempts - 1,
+        }
         with self._database.write() as connection:
             _set(connection, token, values)
 
@@ -218,6 +227,13 @@ class JobStore:
         query = select(retrain_job).order_by(retrain_job.c.seq.desc()).limit(limit)
         with self._database.read() as connection:
             return tuple(_record_of(row) for row in connection.execute(query))
+
+    def made_current(self) -> frozenset[str]:
+        """Return the versions that a person ever moved the pointer to."""
+        moves = (JobMethod.PROMOTE.value, JobMethod.ROLLBACK.value)
+        query = select(retrain_job.c.version).where(retrain_job.c.method.in_(moves)).distinct()
+        with self._database.read() as connection:
+            return frozenset(connection.execute(query).scalars())
 
     def open_jobs(self) -> tuple[JobRecord, ...]:
         """Return the jobs that run or wait, oldest first."""
@@ -353,5 +369,5 @@ def _record_of(row: Row[Any]) -> JobRecord:
             gate=None if row.gate is None else GateReport.model_validate_json(row.gate),
             counts=JobCounts.model_validate_json(row.counts),
         )
-    except (ValueError, ValidationError) as error:
+    except ValueError as error:  # pydantic's among them
         raise StoreUnavailable(f"the stored retrain job {row.job_id} is damaged: {error}") from None
