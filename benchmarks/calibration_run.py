@@ -8,22 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from benchmarks.fitted import Fitted, fit_seed, read_fitted
 from benchmarks.peers.peer import known_test
 from benchmarks.peers.supervised_cnn import SupervisedCnn, logits_of
-from rcmvae.bundle import Bundle, Lineage, load_bundle, load_current, publish_bundle, stage_bundle
+from rcmvae.bundle import Bundle, Lineage, load_bundle, stage_bundle
 from rcmvae.bundle.manifest import ENCODER, MANIFEST_NAME
 from rcmvae.counts import read_label_map
 from rcmvae.decision import conformal_p_values
 from rcmvae.label_map import LabelMap
 from rcmvae.predictor import Predictor
-from training.assemble import assemble
 from training.calibrate import fit_temperature
 from training.config import CalibrationConfig, RunConfig, from_json
-from training.data import NO_LABEL, Dataset, Examples, label_ids, load_dataset
+from training.data import NO_LABEL, Dataset, Examples, load_dataset
 from training.draft import foundation_of, write_draft
 from training.encode import encode, session_of, softmax
 from training.evaluate import Answered, answered, predict_all
-from training.fit import fit
 from training.recipe import settled
 from training.reliability import (
     SetFigures,
@@ -31,9 +30,6 @@ from training.reliability import (
     brier_score,
     coverage_interval,
 )
-from training.run import RunFolder
-from training.run_io import read_run
-from training.state import FitState
 
 ALPHAS = {"99": 0.01, "95": 0.05}
 
@@ -55,9 +51,7 @@ class Subject:
 
 def fitted(config: RunConfig, seed: int) -> Subject:
     """A fit of one seed."""
-    dataset = load_dataset(config.data, seed)
-    run = settled(replace(config, seed=seed), dataset)
-    return _assembled(run, dataset, fit(dataset, run))
+    return _subject(fit_seed(config, seed))
 
 
 def opened(path: Path) -> Subject:
@@ -67,18 +61,15 @@ def opened(path: Path) -> Subject:
         DataError, BundleDamaged: the folder holds neither.
     """
     if not (path / MANIFEST_NAME).is_file():
-        return _assembled(*read_run(RunFolder(path)))
+        return _subject(read_fitted(path))
     bundle = load_bundle(path)
     given = from_json(bundle.manifest.configuration)
     dataset = load_dataset(given.data, given.seed)
     return Subject(settled(given, dataset), dataset, bundle)
 
 
-def _assembled(run: RunConfig, dataset: Dataset, state: FitState) -> Subject:
-    draft = assemble(state.network, dataset, run, Lineage(method="fit"), label_ids(dataset))
-    with tempfile.TemporaryDirectory() as folder:
-        publish_bundle(Path(folder), draft, expected_parent=None)
-        return Subject(run, dataset, load_current(Path(folder)))
+def _subject(found: Fitted) -> Subject:
+    return Subject(found.run, found.dataset, found.bundle)
 
 
 def measure(subject: Subject, peer: SupervisedCnn | None) -> dict[str, float]:

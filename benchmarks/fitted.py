@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rcmvae.bundle import Lineage, load_current, publish_bundle
+from rcmvae.bundle import Bundle, Lineage, load_current, publish_bundle
 from rcmvae.predictor import Predictor
 from training.assemble import assemble
 from training.config import RunConfig
@@ -24,11 +24,13 @@ class Fitted:
     Attributes:
         run: the settled configuration.
         dataset: its split.
+        bundle: as it was published; its contents are in memory, its folder is gone.
         predictor: the bundle as it is served.
     """
 
     run: RunConfig
     dataset: Dataset
+    bundle: Bundle
     predictor: Predictor
 
 
@@ -63,4 +65,5 @@ def _served(network: RcmVae, dataset: Dataset, run: RunConfig) -> Fitted:
     draft = assemble(network, dataset, run, Lineage(method="fit"), label_ids(dataset))
     with tempfile.TemporaryDirectory() as folder:
         publish_bundle(Path(folder), draft, expected_parent=None)
-        return Fitted(run, dataset, Predictor.open(load_current(Path(folder))))
+        bundle = load_current(Path(folder))
+        return Fitted(run, dataset, bundle, Predictor.open(bundle))

@@ -42,7 +42,7 @@ from rcmvae.bundle.manifest import ENCODER
 from rcmvae.counts import read_label_map
 from rcmvae.feedback import FeedbackFilter, FeedbackStatus, FeedbackStore
 from rcmvae.feedback.sqlite import choose_driver
-from rcmvae.jobs import JobStore
+from rcmvae.jobs import JobState, JobStore
 from training.config import from_json
 from training.data import load_source
 from training.encode import encode, session_of
@@ -52,6 +52,10 @@ LONGEST_PAUSE = 2.0
 """Seconds between two kills, at most."""
 QUICK_KILLS = 10
 PATIENCE = 180.0
+AT_WORK = 0.5
+"""Share of the kills before which a job is waited for, with the service up; the others come at any
+time, such as in a start."""
+_WORK_SECONDS = 20.0
 _AIMS = {"watcher": 6, "worker": 3, "service": 1}
 """What is killed, and how often of ten times."""
 _MOST_JOBS = 1_000_000
@@ -167,19 +171,22 @@ def soak(
     everybody = [server, *watchers]
     killed: Counter[str] = Counter()
     try:
-        _wait(lambda: is_ready(address), "the service is ready", everybody)
-        examples = _examples(load_current(folder / "models"))
-        clients = [Client(address, examples, chance.randrange(2**32)) for _ in range(CLIENTS)]
-        while killed.total() < kills:
-            time.sleep(chance.uniform(0.0, pause))
-            for victim in everybody:
-                victim.require_alive()
-            for client in clients:
-                client.require_well()
-            aim = chance.choices(list(_AIMS), list(_AIMS.values()))[0]
-            killed[aim] += _strike(aim, server, watchers, chance)
-        said = [client.stop() for client in clients]
-        _wait(lambda: _is_settled(url), "everything is settled", everybody)
+        with FeedbackStore.open(url) as store:
+            _wait(lambda: is_ready(address), "the service is ready", everybody)
+            examples = _examples(load_current(folder / "models"))
+            clients = [Client(address, examples, chance.randrange(2**32)) for _ in range(CLIENTS)]
+            while killed.total() < kills:
+                if chance.random() < AT_WORK:
+                    _wait_for_work(store, address)
+                time.sleep(chance.uniform(0.0, pause))
+                for victim in everybody:
+                    victim.require_well()
+                for client in clients:
+                    client.require_well()
+                aim = chance.choices(list(_AIMS), list(_AIMS.values()))[0]
+                killed[aim] += _strike(aim, server, watchers, chance)
+            said = [client.stop() for client in clients]
+            _wait(lambda: _is_settled(store), "everything is settled", everybody)
     finally:
         for victim in everybody:
             victim.kill()
@@ -243,19 +250,27 @@ def _ids(store: FeedbackStore, status: FeedbackStatus) -> set[str]:
             return found
 
 
-def _is_settled(url: str) -> bool:
-    with FeedbackStore.open(url) as store:
-        counts, waiting = store.counts_by_status(), store.waiting()
-        is_open = bool(JobStore.of(store).open_jobs())
+def _wait_for_work(store: FeedbackStore, address: str) -> None:
+    """Until a job runs and the service is up, or for some seconds."""
+    jobs, end = JobStore.of(store), time.monotonic() + _WORK_SECONDS
+    while time.monotonic() < end:
+        running = any(job.state is JobState.RUNNING for job in jobs.open_jobs())
+        if running and is_ready(address):
+            return
+        time.sleep(0.05)
+
+
+def _is_settled(store: FeedbackStore) -> bool:
+    counts, waiting = store.counts_by_status(), store.waiting()
     moving = counts.queued + counts.claimed + counts.replaced + counts.withdrawing
-    return not (moving or waiting.count or waiting.leaving or is_open)
+    return not (moving or waiting.count or waiting.leaving or JobStore.of(store).open_jobs())
 
 
 def _wait(condition: Callable[[], bool], what: str, victims: Sequence[Victim]) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
         for victim in victims:
-            victim.require_alive()
+            victim.require_well()
         if time.monotonic() > end:
             raise TimeoutError(f"not within {PATIENCE:g} s: {what}")
         time.sleep(0.2)

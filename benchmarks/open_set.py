@@ -2,6 +2,7 @@
 
 python -m benchmarks.open_set --data mnist --seeds 5
 python -m benchmarks.open_set --data digits --unknown 4 --seeds 5 --stream present
+python -m benchmarks.open_set --merge a.json b.json --json both.json
 
 A seed draws the unknown classes, the split and the fit. ``present``: the unknown classes are in the
 unlabelled stream, where question 2 has to tell them. ``absent``: neither training nor calibration
@@ -13,6 +14,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ from pydantic import JsonValue
 from tqdm import tqdm
 
 from benchmarks.fitted import Fitted, fit_seed
+from benchmarks.merge import merged
 from benchmarks.result import (
     Provenance,
     Result,
@@ -43,10 +46,18 @@ QUICK = ("data.limit=1000", "fit.epochs=3", "fit.restarts=0")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark."""
+    """Run the benchmark, or merge what it wrote."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = _options(given)
     origin = provenance("open_set", given)
+    result = merged(options.merge, origin) if options.merge else _measured(options, origin)
+    print_figures(result.figures)
+    if options.json is not None:
+        write_result(result, options.json)
+    return 0
+
+
+def _measured(options: argparse.Namespace, origin: Provenance) -> Result:
     config = run_config(options, QUICK if options.quick else ())
     names = load_source(config.data.source).labels
     seeds = seeds_of(options, 1 if options.quick else None)
@@ -57,14 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tqdm.write(_line(seed, unknown, runs[-1]), file=sys.stderr)
         if options.json is not None:
             write_result(_result(origin, seeds[: len(runs)], config, options, runs), options.json)
-    print_figures(figures_of(runs))
-    return 0
+    return _result(origin, seeds, config, options, runs)
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = run_parser("open_set", __doc__, data="mnist", seeds=5)
     parser.add_argument("--unknown", type=int, default=4, help="classes without labels")
     parser.add_argument("--stream", nargs="+", choices=STREAMS, default=STREAMS)
+    parser.add_argument("--merge", type=Path, nargs="+", metavar="PATH", help="results to merge")
     return parser.parse_args(arguments)
 
 

@@ -55,7 +55,7 @@ class Victim:
         """Start it again."""
         self._process = self._start()
 
-    def require_alive(self) -> None:
+    def require_well(self) -> None:
         """Nobody but the soak may end it.
 
         Raises:

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # The body comes from a file, since Lua's quoting of bytes is another thing to get wrong.
-_SCRIPT = """
+SAME_BODY = """
 local file = assert(io.open({body}, "rb"))
 wrk.method = "POST"
 wrk.body = file:read("*a")
 wrk.headers["Content-Type"] = {media_type}
 file:close()
+"""
+_REPORT = """
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
-    '\\n{{"requests": %d, "seconds": %f, "errors": %d, "p50_ms": %f, "p99_ms": %f}}\\n',
+    '\\n{"requests": %d, "seconds": %f, "errors": %d, "p50_ms": %f, "p99_ms": %f}\\n',
     summary.requests, summary.duration / 1e6,
     e.connect + e.read + e.write + e.status + e.timeout,
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
@@ -85,7 +87,13 @@ def require_wrk() -> str:
 
 
 def send(
-    load: Load, url: str, seconds: float, folder: Path, *, on_last_core: bool = False
+    load: Load,
+    url: str,
+    seconds: float,
+    folder: Path,
+    script: str = SAME_BODY,
+    *,
+    on_last_core: bool = False,
 ) -> Answered:
     """Send a load for some time.
 
@@ -94,21 +102,24 @@ def send(
         url: where to.
         seconds: for how long; wrk takes whole ones, at least one.
         folder: for the script and the body.
+        script: in Lua, what makes requests of it; ``{body}`` and ``{media_type}`` become text.
         on_last_core: keep wrk to one core, so that it disturbs no other.
 
     Raises:
         SystemExit: wrk failed, or a request did.
     """
-    body, script = folder / f"{load.name}.body", folder / f"{load.name}.lua"
+    body, file = folder / f"{load.name}.body", folder / f"{load.name}.lua"
     body.write_bytes(load.body)
     # JSON's strings are Lua's for what a path and a media type can hold.
-    quoted = {"body": json.dumps(str(body)), "media_type": json.dumps(load.media_type)}
-    script.write_text(_SCRIPT.format(**quoted), encoding="utf-8")
+    quoted = {"{body}": json.dumps(str(body)), "{media_type}": json.dumps(load.media_type)}
+    for name, text in quoted.items():
+        script = script.replace(name, text)
+    file.write_text(script + _REPORT, encoding="utf-8")
     core = ["taskset", "--cpu-list", str(max(os.sched_getaffinity(0)))] if on_last_core else []
     line = [*core, require_wrk(), "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds))}s"]
     before = _children_seconds()
     done = subprocess.run(
-        [*line, "-s", str(script), url], capture_output=True, text=True, check=False
+        [*line, "-s", str(file), url], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise SystemExit(f"wrk {url}: {done.stderr.strip() or done.stdout.strip()}")

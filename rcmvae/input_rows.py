@@ -132,12 +132,12 @@ def _require_rows(count: int, field: str) -> None:
 
 
 def _scaled(values: NDArray[np.uint8], signature: InputSignature) -> NDArray[np.float32]:
-    scale = (signature.high - signature.low) / 255.0
-    scaled = np.float32(signature.low) + values.astype(np.float32) * np.float32(scale)
-    bounded: NDArray[np.float32] = np.clip(
-        scaled, np.float32(signature.low), np.float32(signature.high)
-    )
-    return bounded.reshape(-1, *signature.shape)
+    scaled = values.astype(np.float32)
+    scaled *= np.float32((signature.high - signature.low) / 255.0)
+    scaled += np.float32(signature.low)
+    # Rounding may go one step above the high end; 0 is the low end to the bit.
+    np.minimum(scaled, np.float32(signature.high), out=scaled)
+    return scaled.reshape(-1, *signature.shape)
 
 
 def _leaves(row: object, signature: InputSignature, field: str) -> list[Any]:

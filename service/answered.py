@@ -1,6 +1,7 @@
 """From the predictions of a request's rows to its answer: decided, counted, kept for feedback."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rcmvae.decision import Decision, decide, decide_batch
@@ -38,17 +39,28 @@ def answered(
     ids, labels = _prediction_ids(len(batch)), batch.predicted
     runtime.metrics.answers.count_answers(decisions, labels)
     if runtime.settings.capture:
-        now = datetime.now(UTC)
-        chosen = runtime.capture_choice.chosen(decisions, batch.uncertainty.total)
-        runtime.captures.add(
-            [
-                Seen(name, x, served.version, now)
-                for name, x, is_kept in zip(ids, question.x, chosen, strict=True)
-                if is_kept
-            ]
-        )
+        _keep(runtime, question, batch, decisions, ids)
     header = Header(served.version, alpha, question.coverage, fdr)
     return Answer(header, batch, labels, decisions, ids, parts)
+
+
+def _keep(
+    runtime: Runtime,
+    question: Question,
+    batch: PredictionBatch,
+    decisions: list[Decision],
+    ids: Sequence[str],
+) -> None:
+    """Capture what the policy and the rate let pass."""
+    chosen = runtime.capture_choice.chosen(decisions, batch.uncertainty.total)
+    if chosen.refused:
+        runtime.metrics.captures_skipped.inc(chosen.refused)
+    if chosen.kept:
+        now, version = datetime.now(UTC), question.served.version
+        # A row is copied, as a view of it would keep all rows of its request in memory.
+        runtime.captures.add(
+            [Seen(ids[i], question.x[i].copy(), version, now) for i in chosen.kept]
+        )
 
 
 def default_alpha(runtime: Runtime, served: Served) -> float:

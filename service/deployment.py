@@ -13,6 +13,7 @@ from service.access.loopback import is_loopback
 from service.log_form import form_logs
 from service.orphan import announce_server
 from service.settings import Settings, environment_name
+from service.worker_files import Kind
 
 
 def prepare(settings: Settings, address: str) -> None:
@@ -55,8 +56,11 @@ def _require_keys(settings: Settings, address: str) -> None:
 
 
 def _empty(directory: Path) -> None:
-    """Remove what an earlier server counted; anything else in the folder stays."""
+    """Remove what an earlier server counted; anything else in the folder stays.
+
+    Its process ids come again where a container starts anew, and then its files would speak.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    for pattern in ("*.db", "served_*"):
+    for pattern in ("*.db", *(f"{kind}*" for kind in Kind)):
         for path in directory.glob(pattern):
             path.unlink()

@@ -1,44 +1,38 @@
 """What all workers know about drift, as GET /drift and the events say it."""
 
-from collections.abc import Sequence
-
 from service.drift import DriftWatch
 from service.metrics import Metrics
 from service.schemas import DriftAnswer, DriftQuestion
 from service.served import Served
 from service.settings import Settings
-from service.worker_drift import Question, Reading
+from service.shared_drift import Question, Reading
+from service.worker_files import is_alive
 
 
 def drift_answer(
     settings: Settings, metrics: Metrics, drift: DriftWatch, served: Served
 ) -> DriftAnswer:
-    """The readings of the workers that serve a bundle, added up; reads files, so blocks."""
+    """What is known under a bundle; reads a file, so blocks."""
     drift.fold()
     version = served.version
-    workers = [each for each in metrics.drift.workers() if each.bundle_version == version]
-    readings = [reading for worker in workers for reading in worker.readings]
+    known = metrics.drift.states.read(version)
+    readings = {reading.question: reading for reading in known.readings} if known else {}
     return DriftAnswer(
         bundle_version=version,
         run_length=settings.drift_run_length,
         window=settings.drift_window,
-        workers=len(workers),
-        questions=[
-            _joined(question, [reading for reading in readings if reading.question == question])
-            for question in Question
-        ],
+        workers=sum(map(is_alive, known.workers)) if known else 0,
+        questions=[_told(question, readings.get(question)) for question in Question],
     )
 
 
-def _joined(question: Question, readings: Sequence[Reading]) -> DriftQuestion:
-    """One question over all workers."""
-    since = [r.inputs_since_alarm for r in readings if r.inputs_since_alarm is not None]
+def _told(question: Question, reading: Reading | None) -> DriftQuestion:
     return DriftQuestion(
         question=question,
-        drifting=any(reading.drifting for reading in readings),
-        evidence=sum(reading.evidence for reading in readings),
-        alarms=sum(reading.alarms for reading in readings),
-        inputs_since_alarm=min(since, default=None),
-        inputs=sum(reading.inputs for reading in readings),
-        calibration_inputs=readings[0].calibration_inputs if readings else None,
+        drifting=reading is not None and reading.drifting,
+        evidence=0.0 if reading is None else reading.evidence,
+        alarms=0 if reading is None else reading.alarms,
+        inputs_since_alarm=None if reading is None else reading.inputs_since_alarm,
+        inputs=0 if reading is None else reading.inputs,
+        calibration_inputs=None if reading is None else reading.calibration_inputs,
     )

@@ -19,13 +19,14 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from service.backlog import Backlog
 from service.backlog_metrics import BacklogMetrics
 from service.build_info import BuildInfo
+from service.drift_metrics import DriftMetrics
 from service.prediction_metrics import PredictionMetrics
 from service.queue_metrics import QueueMetrics
 from service.refused_bundles import RefusedBundles, SwapFailure
 from service.request_metrics import RequestMetrics
 from service.served_bundles import ServedBundles
 from service.shadow_metrics import ShadowMetrics
-from service.worker_drift import Question, WorkerDrift
+from service.shared_drift import Question
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -59,10 +60,14 @@ class Metrics:
     def __init__(self, directory: Path, *, multiprocess: bool) -> None:
         self._directory = directory
         self._multiprocess = multiprocess
+        if not directory.is_dir():
+            # Without it a worker ends as it starts, and so does the next one started for it.
+            _log.error("the folder of the metrics was gone; the workers from before count no more")
+            directory.mkdir(parents=True, exist_ok=True)
         self._registry = registry = CollectorRegistry()
         self.served = ServedBundles(directory)
         self.refused = RefusedBundles(directory)
-        self.drift = WorkerDrift(directory)
+        self.drift = DriftMetrics(directory, self.served)
         self._own = CollectorRegistry()
         self._own.register(self.served)
         self._own.register(self.refused)
@@ -88,6 +93,11 @@ class Metrics:
             "Captured inputs that memory had no room for before they were stored.",
             registry=registry,
         )
+        self.captures_skipped = Counter(
+            "rcmvae_captures_skipped",
+            "Inputs that the policy would have captured and the rate had no room for.",
+            registry=registry,
+        )
         self.swaps = Counter(
             "rcmvae_bundle_swaps", "Bundles taken into service.", registry=registry
         )
@@ -97,7 +107,7 @@ class Metrics:
         self.shadow = ShadowMetrics(registry)
         self.drift_alarms = Counter(
             "rcmvae_drift_alarms",
-            "Times that a worker found more strange inputs than its calibration lets expect.",
+            "Times that more inputs were strange than the calibration lets expect.",
             ["question"],
             registry=registry,
         )

@@ -111,7 +111,8 @@ def problem_of(error: Exception) -> Problem:
 async def on_raised(request: Request, error: Exception) -> Response:
     """Starlette's handler of errors raised on purpose."""
     problem = problem_of(error)
-    if problem.status >= 500:
+    # What was refused on purpose is counted; a line for each would be the overload's second wave.
+    if problem.status >= 500 and not isinstance(error, RequestRefused):
         _log.warning("%s: %s", problem.kind, error)
     return counted(request, problem)
 

@@ -39,7 +39,7 @@ class RefitOnDrift:
         Nothing blocks the event loop. Where the store does not answer, the next call asks.
         """
         await asyncio.to_thread(self._drift.fold)
-        served = self._drift.alarmed()
+        served = await asyncio.to_thread(self._drift.alarmed)
         if served is None or served.version == self._asked:
             return
         try:

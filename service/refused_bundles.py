@@ -9,7 +9,7 @@ from pathlib import Path
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from service.worker_files import WorkerFiles
+from service.worker_files import Kind, WorkerFiles
 
 
 class SwapFailure(StrEnum):
@@ -33,7 +33,7 @@ class RefusedBundles(Collector):
     """
 
     def __init__(self, directory: Path) -> None:
-        self._files = WorkerFiles(directory, "refused_", "what is refused")
+        self._files = WorkerFiles(directory, Kind.REFUSED, "what is refused")
 
     def announce(self, reason: SwapFailure | None) -> None:
         """State why this worker refuses a bundle from now on; None for that it refuses none."""

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -23,12 +24,14 @@ from service.access.rate import Rates
 from service.backlog import BacklogReader
 from service.batching import Limits, MicroBatcher
 from service.capture import CaptureBuffer
-from service.capture_policy import CaptureChoice
+from service.capture_policy import CaptureChoice, CaptureRate
 from service.drift import DriftWatch
 from service.drift_answer import drift_answer
 from service.event_feed import EventFeed
 from service.event_source import LOOK_SECONDS, EventSource
+from service.feedback_queue import FeedbackQueue
 from service.hotswap import BundleWatcher
+from service.in_flight import InFlight
 from service.inference import Inference
 from service.live_points import LivePoints
 from service.log_form import form_logs
@@ -43,6 +46,9 @@ from service.store import LazyStore
 
 # Collections of the oldest generation stop the event loop for hundreds of milliseconds.
 _GC_THRESHOLDS = (50_000, 20, 100)
+# A thread that computes in Python, as one that opens a bundle, lets the event loop wait for so long
+# at every turn; 5 ms unless set, which tripled the latency during a swap.
+_SWITCH_SECONDS = 0.0005
 _PARENT_SECONDS = 1.0
 _FORGET_SECONDS = 30.0
 _DRIFT_SECONDS = 1.0
@@ -65,6 +71,7 @@ class Runtime:
         metrics: of this worker and, at a scrape, of all.
         bundles: what is served.
         store: feedback.
+        feedback: posts of feedback on their way into the store.
         captures: inputs of recent predictions.
         capture_choice: which of them are kept.
         drift: whether the traffic is still like the calibration sample.
@@ -74,6 +81,7 @@ class Runtime:
         events: what GET /events tells.
         large_work: one thread for bodies and batches that would block the event loop.
         batcher: runs the questions of all connections together.
+        in_flight: bounds the requests for predictions in work.
         admission: who may come in, and how often.
         backlog: what waits in the store, for /metrics.
     """
@@ -82,6 +90,7 @@ class Runtime:
     metrics: Metrics
     bundles: BundleWatcher
     store: LazyStore
+    feedback: FeedbackQueue
     captures: CaptureBuffer
     capture_choice: CaptureChoice
     drift: DriftWatch
@@ -91,6 +100,7 @@ class Runtime:
     events: EventSource
     large_work: ThreadPoolExecutor
     batcher: MicroBatcher
+    in_flight: InFlight
     admission: Admission
     backlog: BacklogReader
 
@@ -131,6 +141,7 @@ async def running(settings: Settings) -> AsyncIterator[Runtime]:
     with TemporaryDirectory(prefix="rcmvae-metrics-") as own:
         runtime = await asyncio.to_thread(_build, settings, Path(own))
         _calm_garbage_collector()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         stop = asyncio.Event()
         tasks = [
             asyncio.create_task(repeat(action, seconds, stop))
@@ -206,9 +217,13 @@ def _build(settings: Settings, own: Path) -> Runtime:
         metrics=metrics,
         bundles=bundles,
         store=store,
+        feedback=FeedbackQueue(store),
         captures=captures,
         capture_choice=CaptureChoice(
-            settings.capture_policy, settings.capture_uncertain, settings.capture_share
+            settings.capture_policy,
+            settings.capture_uncertain,
+            settings.capture_share,
+            CaptureRate(settings.capture_rate, settings.capture_rows),
         ),
         drift=drift,
         refit_on_drift=RefitOnDrift(drift, store),
@@ -217,6 +232,7 @@ def _build(settings: Settings, own: Path) -> Runtime:
         events=events,
         large_work=thread,
         batcher=batcher,
+        in_flight=InFlight(settings.requests_in_flight),
         admission=_admission(settings),
         backlog=BacklogReader(store),
     )

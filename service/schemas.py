@@ -14,7 +14,7 @@ from rcmvae.jobs import JobMethod, JobState
 from rcmvae.sampled import SampledChannel
 from service.include import JsonFormat, Part
 from service.sampling_request import MOST_DRAWS, MOST_SEED
-from service.worker_drift import Question
+from service.shared_drift import Question
 
 Row = Annotated[
     list[float | list[float] | list[list[float]] | list[list[list[float]]]],
@@ -335,13 +335,11 @@ class ReconstructAnswer(Wire):
 
 
 class DriftQuestion(Wire):
-    """One question over all workers that serve the bundle."""
+    """One question over all workers of the server."""
 
     question: Question
-    drifting: bool = Field(description="Whether a worker raised an alarm within the window.")
-    evidence: Annotated[
-        float, Field(ge=0, description="Sum over the workers; one that reaches 1 raises an alarm.")
-    ]
+    drifting: bool = Field(description="Whether an alarm lies within the window.")
+    evidence: Annotated[float, Field(ge=0, description="An alarm is raised where it reaches 1.")]
     alarms: Annotated[int, Field(ge=0)]
     inputs_since_alarm: Annotated[int, Field(ge=0)] | None
     inputs: Annotated[int, Field(ge=0)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from service.worker_files import WorkerFiles
+from service.worker_files import Kind, WorkerFiles
 
 
 class ServedBundles(Collector):
@@ -17,13 +17,18 @@ class ServedBundles(Collector):
 
     Args:
         directory: shared by the workers; each has one file in it. Other files may lie there.
+
+    Attributes:
+        version: what this worker serves; None before the first.
     """
 
     def __init__(self, directory: Path) -> None:
-        self._files = WorkerFiles(directory, "served_", "what is served")
+        self._files = WorkerFiles(directory, Kind.SERVED, "what is served")
+        self.version: str | None = None
 
     def announce(self, version: str, created: datetime) -> None:
         """State what this worker serves from now on; the worker serves it also if it cannot."""
+        self.version = version
         self._files.write(json.dumps({"version": version, "created": created.timestamp()}))
 
     def collect(self) -> Iterator[GaugeMetricFamily]:

@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     queue_rows: PositiveInt = Field(
         8192, description="Inputs and draws that may wait for a run before requests are refused."
     )
+    requests_in_flight: PositiveInt = Field(
+        256, description="Requests for predictions that a worker has in work before it refuses."
+    )
     providers: Annotated[str, Field(pattern=_PROVIDERS)] = Field(
         "auto",
         description="Execution providers in the order of preference, of tensorrt, cuda and cpu "
@@ -77,8 +80,13 @@ class Settings(BaseSettings):
     capture: bool = Field(
         True, description="Keep inputs so that feedback can name a prediction by its id."
     )
+    capture_rate: PositiveFloat = Field(
+        200.0,
+        description="Most inputs a second that a worker captures in the long run, doubtful ones "
+        "first; RCMVAE_CAPTURE_ROWS of them may come at once.",
+    )
     capture_rows: PositiveInt = Field(
-        8192, description="Most captured inputs in a worker's memory; the oldest go first."
+        2048, description="Most captured inputs in a worker's memory; the oldest go first."
     )
     capture_flush_seconds: PositiveFloat = Field(
         0.25, description="How often captured inputs are written to the store, in seconds."
@@ -91,8 +99,8 @@ class Settings(BaseSettings):
     )
     capture_policy: CapturePolicy = Field(
         CapturePolicy.ALL,
-        description="Which inputs are captured: all, or doubtful, which is what is not known, "
-        "what is uncertain, and a share of the rest.",
+        description="Which inputs are captured within the rate: all, or doubtful, which is what is "
+        "not known, what is uncertain, and a share of the rest.",
     )
     capture_uncertain: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.5, description="Doubtful: total entropy from which on an input is uncertain, in nats."
@@ -117,7 +125,7 @@ class Settings(BaseSettings):
         description="Drift: inputs for one false alarm of a question on average, at least.",
     )
     drift_window: PositiveInt = Field(
-        10_000, description="Drift: for so many inputs of a worker an alarm counts as drift."
+        10_000, description="Drift: for so many inputs an alarm counts as drift."
     )
     keys_file: Path | None = Field(
         None, description="File of the API keys; without it loopback is open, and nothing else."

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter
 
-from service.worker_drift import Question
+from service.shared_drift import Question
 
 
 class ShadowMetrics:

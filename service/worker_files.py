@@ -6,6 +6,7 @@ Numbers that add up are Prometheus's own affair; this is for what goes with a wo
 import logging
 import os
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,18 +15,25 @@ _Entry = TypeVar("_Entry")
 _log = logging.getLogger("bentoml.rcmvae")
 
 
+class Kind(StrEnum):
+    """What a file is about: how its name begins, before the worker's process id."""
+
+    SERVED = "served_"
+    REFUSED = "refused_"
+
+
 class WorkerFiles:
     """Files of one kind.
 
     Args:
         directory: shared by the workers; other files may lie there.
-        prefix: of the kind; the worker's process id follows it.
+        kind: of the files.
         what: what an error in the log says that the file is about.
     """
 
-    def __init__(self, directory: Path, prefix: str, what: str) -> None:
+    def __init__(self, directory: Path, kind: Kind, what: str) -> None:
         self._directory = directory
-        self._prefix = prefix
+        self._prefix = kind.value
         self._what = what
         self._skipped: set[Path] = set()
         self._writes = True
@@ -56,7 +64,7 @@ class WorkerFiles:
 
     def _entry(self, path: Path, parse: Callable[[str], _Entry]) -> _Entry | None:
         try:
-            if _is_alive(int(path.stem.removeprefix(self._prefix))):
+            if is_alive(int(path.stem.removeprefix(self._prefix))):
                 return parse(path.read_text(encoding="utf-8"))
             path.unlink(missing_ok=True)
         except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
@@ -66,7 +74,8 @@ class WorkerFiles:
         return None
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process is there."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -168,6 +168,19 @@ ROWS = (
             ),
             Graph("Entropy", "Total, of the label.", "short", _quantiles("rcmvae_entropy_nats")),
             Graph(
+                "Entropy by part",
+                "Means. Label-map ignorance falls with labels, channel ambiguity with a refit, "
+                "aleatoric with neither.",
+                "short",
+                (
+                    Query(
+                        f"{_rate('rcmvae_entropy_part_nats_sum', 'part')}"
+                        f" / {_rate('rcmvae_entropy_part_nats_count', 'part')}",
+                        "{{part}}",
+                    ),
+                ),
+            ),
+            Graph(
                 "Strangeness",
                 "Fused out-of-distribution score.",
                 "short",
@@ -194,7 +207,7 @@ ROWS = (
         (
             Graph(
                 "Evidence of drift",
-                "An alarm is raised where one worker's part reaches 1.",
+                "An alarm is raised where it reaches 1.",
                 "short",
                 (
                     Query(
@@ -283,10 +296,13 @@ ROWS = (
                 (Query(f"job_state:rcmvae_retrain_open_jobs:max{{{_JOB}}}", "{{state}}"),),
             ),
             Graph(
-                "Captures dropped",
-                "Inputs that memory had no room for.",
+                "Captures skipped, dropped",
+                "Inputs over the rate of captures, and those that memory had no room for.",
                 "cps",
-                (Query(_rate("rcmvae_captures_dropped_total", "job"), "dropped"),),
+                (
+                    Query(_rate("rcmvae_captures_skipped_total", "job"), "skipped"),
+                    Query(_rate("rcmvae_captures_dropped_total", "job"), "dropped"),
+                ),
             ),
         ),
     ),

@@ -63,6 +63,10 @@ def _representatives(pool: Pool, i: int, share: NDArray[np.float64], _: Sequence
     return f"typical of channel {k}, which holds {held}"
 
 
+def _unowned(pool: Pool, i: int, share: NDArray[np.float64], labels: Sequence[str]) -> str:
+    return f"p_owned {pool.p_owned[i]:.3g}; {_representatives(pool, i, share, labels)}"
+
+
 _REASONS: Mapping[Strategy, _Reason] = {
     Strategy.ENTROPY: _entropy,
     Strategy.MARGIN: _margin,
@@ -71,4 +75,5 @@ _REASONS: Mapping[Strategy, _Reason] = {
     Strategy.OOD: _ood,
     Strategy.DIVERSE: _diverse,
     Strategy.REPRESENTATIVES: _representatives,
+    Strategy.UNOWNED: _unowned,
 }

@@ -50,8 +50,29 @@ def representatives(pool: Pool, count: int) -> Chosen:
     (the build step of k-medoids, Kaufman and Rousseeuw 1990): first its medoid, then another style.
     The choice counts as evidence for the next.
     """
+    return _one_a_channel(pool, count, np.ones(len(pool)))
+
+
+def unowned(pool: Pool, count: int) -> Chosen:
+    """Representatives of what no label owns: an input counts -log p_owned instead of one.
+
+    In a channel the input is sought among the half that is owned least. What is merely odd does not
+    stand for many, and what stands for many is mostly owned: a class that is new is both. Where all
+    is owned alike, as before the first label, these are the representatives.
+    """
+    return _one_a_channel(pool, count, np.finfo(np.float64).eps - np.log(pool.p_owned))
+
+
+def _one_a_channel(pool: Pool, count: int, weight: NDArray[np.float64]) -> Chosen:
+    """One input at a time, of the channel whose weight u_k labels speak least for.
+
+    Args:
+        pool: to choose from.
+        count: at most as many as carry no label.
+        weight: of every input, non-negative, (N,).
+    """
     channel, evidence = pool.channel, pool.evidence.astype(np.float64).copy()
-    usage = np.bincount(channel, minlength=evidence.size) / len(pool)
+    usage = np.bincount(channel, weights=weight, minlength=evidence.size) / len(pool)
     waiting = ~pool.labelled
     covered = pool.labelled.copy()
     rows, scores = [], []
@@ -59,7 +80,9 @@ def representatives(pool: Pool, count: int) -> Chosen:
         has_any = np.bincount(channel[waiting], minlength=evidence.size) > 0
         need = np.where(has_any, usage * HALF / (evidence + HALF), -1.0)
         k = int(need.argmax())
-        members = np.flatnonzero(channel == k)
+        here = channel == k
+        heavy = weight >= np.median(weight[here & waiting])
+        members = np.flatnonzero(here & (heavy | covered))
         row = _most_typical(pool.latent, members, waiting, covered)
         rows.append(row)
         scores.append(need[k])

@@ -21,6 +21,7 @@ class Strategy(StrEnum):
     ood              it is strange, by either question
     diverse          uncertain inputs that lie apart, as a batch
     representatives  one typical input of a channel that labels hardly speak for: the cold start
+    unowned          the same among inputs that no label owns: a class that is new in the traffic
     """
 
     ENTROPY = "entropy"
@@ -30,6 +31,7 @@ class Strategy(StrEnum):
     OOD = "ood"
     DIVERSE = "diverse"
     REPRESENTATIVES = "representatives"
+    UNOWNED = "unowned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ _RANKED: Mapping[Strategy, Callable[[Pool], NDArray[np.float64]]] = {
 _SPREAD: Mapping[Strategy, Callable[[Pool, int], spread.Chosen]] = {
     Strategy.DIVERSE: spread.diverse,
     Strategy.REPRESENTATIVES: spread.representatives,
+    Strategy.UNOWNED: spread.unowned,
 }
 
 

@@ -13,6 +13,7 @@ from rcmvae.feedback.record import (
     FeedbackPage,
     FeedbackRecord,
     NewFeedback,
+    Submission,
     Unlabelled,
     Waiting,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "PlacedCapture",
     "Reconciled",
     "Span",
+    "Submission",
     "Unlabelled",
     "Waiting",
 ]

@@ -74,7 +74,7 @@ def restore(
         busy_seconds: how long to wait for other writers before giving up.
 
     Returns:
-        How many corrections the store has now.
+        How many corrections were restored.
 
     Raises:
         StoreUnavailable: a damaged or foreign backup, a store that holds something and is not to
@@ -91,7 +91,8 @@ def restore(
             version = tuple(choose_driver().sqlite_version_info)
             configure(live, choose_journal(version), busy_seconds)
             _copy(backup, live, busy_seconds)
-            count = _count(live)
+        # Of the backup: others may have written into the restored store already.
+        count = _count(backup)
     FeedbackStore.open(url, busy_seconds=busy_seconds).close()  # a backup may have an old schema
     return count
 

@@ -14,6 +14,7 @@ from rcmvae.errors import IdempotencyInFlight
 
 _LIVES = 0x7263_6D76  # any number that is ours
 _MIGRATION = _LIVES + 1
+_JOBS = _LIVES + 2
 # A transaction may hold a lock for each of thousands of inputs, and the server's table of locks is
 # bounded: inputs share them.
 _BUCKETS = 64
@@ -56,28 +57,58 @@ def lock_migration(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION})
 
 
-def lock_key(connection: Connection, author: str, key: str) -> None:
-    """Wait for another use of an author's idempotency key to end.
+def lock_keys(
+    connection: Connection, keys: Iterable[tuple[str, str]], *, wait: bool
+) -> set[tuple[str, str]]:
+    """Hold authors' idempotency keys until the transaction ends.
+
+    Args:
+        connection: in a transaction.
+        keys: an author and his key, each.
+        wait: for other uses to end; else those keys are left.
+
+    Returns:
+        The keys that another transaction holds.
 
     Raises:
-        IdempotencyInFlight: it has not ended within the time for locks.
+        IdempotencyInFlight: what was waited for has not ended within the time for locks.
     """
     if connection.dialect.name != "postgresql":
-        return
-    digest = hashlib.sha256(f"{author}\n{key}".encode()).digest()
-    number = int.from_bytes(digest[:8], "big", signed=True)
+        return set()
+    # In order, so that two who wait cannot wait for each other.
+    numbers = sorted({(_number_of(author, key), author, key) for author, key in keys})
+    if not wait:
+        lock = text("SELECT pg_try_advisory_xact_lock(:key)")
+        return {
+            (author, key)
+            for number, author, key in numbers
+            if not connection.execute(lock, {"key": number}).scalar_one()
+        }
     try:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": number})
+        for number, _, _ in numbers:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": number})
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
             raise
         raise IdempotencyInFlight("the first request with this key is not done yet") from error
+    return set()
+
+
+def _number_of(author: str, key: str) -> int:
+    digest = hashlib.sha256(f"{author}\n{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def lock_lives(connection: Connection) -> None:
     """Hold the lives of all corrections until the transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LIVES})
+
+
+def lock_jobs(connection: Connection) -> None:
+    """Let one ask for a job at a time, so that the next one sees what is asked for."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _JOBS})
 
 
 def lock_inputs(connection: Connection, digests: Iterable[str]) -> None:

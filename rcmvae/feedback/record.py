@@ -4,6 +4,7 @@ Everything here is immutable. Nothing here knows the database.
 """
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -51,6 +52,39 @@ class NewFeedback:
             check_name("prediction_id", self.prediction_id)
         if self.bundle_version is not None:
             check_name("bundle_version", self.bundle_version)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Submission:
+    """Corrections that somebody sends at once, all or none.
+
+    Args:
+        items: in the order in which they were said.
+        author: who says it, 1 to 128 characters.
+        source: the tool or batch that it comes from, 1 to 64 characters.
+        idempotency_key: 1 to 128 characters, the author's own; the same key with the same body
+            gives the first reply again and changes nothing.
+        body_sha256: of the request; goes with the key.
+
+    Raises:
+        InvalidInput: author, source or key do not fit.
+    """
+
+    items: Sequence[NewFeedback]
+    author: str = ANONYMOUS
+    source: str | None = None
+    idempotency_key: str | None = None
+    body_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        if (self.idempotency_key is None) != (self.body_sha256 is None):
+            raise ValueError("expected idempotency_key and body_sha256 together, got one of them")
+        check_name("author", self.author)
+        if self.source is not None:
+            check_name("source", self.source, MAX_SOURCE)
+        if self.idempotency_key is not None:
+            check_name("Idempotency-Key", self.idempotency_key)
 
 
 @dataclass(frozen=True, slots=True)

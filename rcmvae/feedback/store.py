@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
+from rcmvae.errors import FeedbackError
 from rcmvae.feedback import (
     disputes,
     history,
@@ -23,11 +24,10 @@ from rcmvae.feedback import (
 )
 from rcmvae.feedback.capture_store import CaptureStore
 from rcmvae.feedback.claim_store import ClaimStore
-from rcmvae.feedback.postgresql import lock_key, lock_lives
+from rcmvae.feedback.postgresql import lock_keys, lock_lives
 from rcmvae.feedback.reconciling import Reconciled
 from rcmvae.feedback.record import (
     ANONYMOUS,
-    MAX_SOURCE,
     DisputePage,
     FeedbackCounts,
     FeedbackEvent,
@@ -35,6 +35,7 @@ from rcmvae.feedback.record import (
     FeedbackPage,
     FeedbackRecord,
     NewFeedback,
+    Submission,
     check_label,
     check_name,
 )
@@ -80,23 +81,37 @@ class FeedbackStore(ClaimStore, CaptureStore):
             InvalidInput: author, source or key do not fit.
             StoreUnavailable: nothing was acknowledged.
         """
-        if (idempotency_key is None) != (body_sha256 is None):
-            raise ValueError("expected idempotency_key and body_sha256 together, got one of them")
-        check_name("author", author)
-        if source is not None:
-            check_name("source", source, MAX_SOURCE)
-        if idempotency_key is not None:
-            check_name("Idempotency-Key", idempotency_key)
-        rows = submissions.feedback_rows(items, author, source)
+        submission = Submission(items, author, source, idempotency_key, body_sha256)
+        (outcome,) = self.add_together([submission], wait=True)
+        if isinstance(outcome, FeedbackError):
+            raise outcome
+        return outcome
+
+    def add_together(
+        self, group: Sequence[Submission], *, wait: bool = False
+    ) -> tuple[submissions.Outcome, ...]:
+        """Queue several submissions by one commit, as if each came alone, in this order.
+
+        A commit waits for the disk; many posts that come at once share one.
+
+        Args:
+            group: the submissions.
+            wait: for other processes that use one of the keys now; else what comes under those
+                keys is left out.
+
+        Returns:
+            Of each submission what ``add`` returns, or its own conflict, or that its key is in
+            flight.
+
+        Raises:
+            IdempotencyInFlight: one of the keys was waited for in vain; nothing was acknowledged.
+            StoreUnavailable: nothing was acknowledged.
+        """
+        rows = [submissions.feedback_rows(each) for each in group]
+        keys = [(s.author, s.idempotency_key) for s in group if s.idempotency_key is not None]
         with self._database.write() as connection:
-            now = self._clock()
-            if idempotency_key is not None and body_sha256 is not None:
-                lock_key(connection, author, idempotency_key)
-                reply = submissions.first_reply(connection, author, idempotency_key, body_sha256)
-                if reply is not None:
-                    return reply
-                submissions.open_submission(connection, author, idempotency_key, body_sha256, now)
-            return submissions.insert_feedback(connection, items, rows, idempotency_key, now)
+            busy = lock_keys(connection, keys, wait=wait)
+            return submissions.insert_together(connection, group, rows, self._clock(), busy)
 
     def first_reply(
         self, idempotency_key: str, body_sha256: str, author: str = ANONYMOUS

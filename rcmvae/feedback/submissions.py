@@ -1,87 +1,145 @@
-"""Putting corrections in, once for each idempotency key."""
+"""Putting corrections in, once for each idempotency key, many submissions by one commit."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
 from sqlalchemy import Connection, insert, select
 
-from rcmvae.errors import IdempotencyConflict
+from rcmvae.errors import IdempotencyConflict, IdempotencyInFlight
 from rcmvae.feedback import history
 from rcmvae.feedback.lives import settle
+from rcmvae.feedback.parts import parts
 from rcmvae.feedback.postgresql import lock_inputs
-from rcmvae.feedback.record import FeedbackEvent, FeedbackRecord, NewFeedback
+from rcmvae.feedback.record import FeedbackEvent, FeedbackRecord, NewFeedback, Submission
 from rcmvae.feedback.rows import input_columns, record_of
 from rcmvae.feedback.schema import feedback, submission
 from rcmvae.feedback.status import FeedbackStatus
 
 Values = dict[str, object]
 """Columns of one row, as SQLAlchemy takes them."""
+Outcome = tuple[FeedbackRecord, ...] | IdempotencyConflict | IdempotencyInFlight
+"""What a submission gets: its corrections as they were posted, or why there are none."""
 
 
-def open_submission(
-    connection: Connection, author: str, key: str, body_sha256: str, now: datetime
-) -> None:
-    """Take an author's idempotency key.
+def feedback_rows(submitted: Submission) -> list[Values]:
+    """Rows of a submission, before the transaction: to pack the inputs takes longer than to insert.
 
-    Raises:
-        sqlalchemy.exc.IntegrityError: the key is taken.
-    """
-    values = {
-        "author": author,
-        "idempotency_key": key,
-        "body_sha256": body_sha256,
-        "created": now,
-    }
-    connection.execute(insert(submission), values)
-
-
-def feedback_rows(items: Sequence[NewFeedback], author: str, source: str | None) -> list[Values]:
-    """Rows for corrections, before the transaction: to pack the inputs takes longer than to insert.
-
-    What only the transaction knows, time and key, is left out.
+    The time is left out, which only the transaction knows.
     """
     return [
         {
             "feedback_id": uuid4().hex,
-            "author": author,
-            "source": source,
+            "author": submitted.author,
+            "source": submitted.source,
+            "idempotency_key": submitted.idempotency_key,
             "label": item.label,
             "prediction_id": item.prediction_id,
             "bundle_version": item.bundle_version,
             "status": FeedbackStatus.QUEUED.value,
             **input_columns(item.input),
         }
-        for item in items
+        for item in submitted.items
     ]
 
 
-def insert_feedback(
+def insert_together(
     connection: Connection,
-    items: Sequence[NewFeedback],
-    rows: Sequence[Values],
-    key: str | None,
+    group: Sequence[Submission],
+    rows: Sequence[Sequence[Values]],
     now: datetime,
-) -> tuple[FeedbackRecord, ...]:
-    """Insert corrections, in order, and return them as they were posted: queued.
+    busy: Collection[tuple[str, str]] = (),
+) -> tuple[Outcome, ...]:
+    """Insert what submissions say, in order; corrections are returned as they were posted: queued.
 
     Those that do not prevail are superseded by the time the transaction ends.
+
+    Args:
+        connection: in a transaction that holds the keys (`postgresql.lock_keys`).
+        group: the submissions.
+        rows: of each, as `feedback_rows` makes them.
+        now: when they were posted.
+        busy: authors and keys that others use now; what comes under them is left out.
     """
-    if not items:
-        return ()
-    digests = {str(row["input_sha256"]) for row in rows}
-    lock_inputs(connection, digests)
-    connection.execute(
-        insert(feedback), [row | {"idempotency_key": key, "created": now} for row in rows]
-    )
-    records = tuple(_record(item, row, now) for item, row in zip(items, rows, strict=True))
+    known = _first_replies(connection, group)
+    new: list[Submission] = []
+    new_rows: list[Values] = []
+    outcomes: list[Outcome] = []
+    for submitted, own in zip(group, rows, strict=True):
+        key = (submitted.author, submitted.idempotency_key)
+        if key in busy:
+            outcomes.append(IdempotencyInFlight("the first request with this key is not done yet"))
+            continue
+        if key in known:
+            body, records = known[key]
+            outcomes.append(records if body == submitted.body_sha256 else _conflict())
+            continue
+        pairs = zip(submitted.items, own, strict=True)
+        records = tuple(_record(item, row, now) for item, row in pairs)
+        outcomes.append(records)
+        new.append(submitted)
+        new_rows.extend(row | {"created": now} for row in own)
+        if submitted.idempotency_key is not None:
+            known[key] = str(submitted.body_sha256), records
+    _open_submissions(connection, new, now)
+    _insert_feedback(connection, new_rows, now)
+    return tuple(outcomes)
+
+
+def _open_submissions(connection: Connection, group: Sequence[Submission], now: datetime) -> None:
+    """Take the authors' idempotency keys, which nobody has."""
+    values = [
+        {
+            "author": each.author,
+            "idempotency_key": each.idempotency_key,
+            "body_sha256": each.body_sha256,
+            "created": now,
+        }
+        for each in group
+        if each.idempotency_key is not None
+    ]
+    if values:
+        connection.execute(insert(submission), values)
+
+
+def _insert_feedback(connection: Connection, rows: Sequence[Values], now: datetime) -> None:
+    if not rows:
+        return
+    # Who said the last thing of an input is who caused what becomes of the others.
+    actors = {str(row["input_sha256"]): str(row["author"]) for row in rows}
+    lock_inputs(connection, actors)
+    connection.execute(insert(feedback), rows)
+    queued = FeedbackStatus.QUEUED
     history.append(
         connection,
-        (FeedbackEvent(r.feedback_id, now, r.author, r.status, r.label) for r in records),
+        (
+            FeedbackEvent(
+                str(row["feedback_id"]), now, str(row["author"]), queued, str(row["label"])
+            )
+            for row in rows
+        ),
     )
-    settle(connection, digests, records[0].author, now)
-    return records
+    for actor in sorted(set(actors.values())):
+        settle(connection, [digest for digest, who in actors.items() if who == actor], actor, now)
+
+
+def _first_replies(
+    connection: Connection, group: Sequence[Submission]
+) -> dict[tuple[str, str | None], tuple[str, tuple[FeedbackRecord, ...]]]:
+    """Body and reply of the first use of those keys of a group that were used before."""
+    by_author: dict[str, list[str]] = {}
+    for each in group:
+        if each.idempotency_key is not None:
+            by_author.setdefault(each.author, []).append(each.idempotency_key)
+    found: dict[tuple[str, str | None], tuple[str, tuple[FeedbackRecord, ...]]] = {}
+    columns = submission.c.idempotency_key, submission.c.body_sha256
+    for author, keys in by_author.items():
+        for part in parts(sorted(set(keys))):
+            own = (submission.c.author == author, submission.c.idempotency_key.in_(part))
+            for key, body in connection.execute(select(*columns).where(*own)).all():
+                found[author, key] = body, _posted_under(connection, author, key)
+    return found
 
 
 def first_reply(
@@ -99,10 +157,18 @@ def first_reply(
     if known is None:
         return None
     if known != body_sha256:
-        raise IdempotencyConflict("the idempotency key was used before with another body")
+        raise _conflict()
+    return _posted_under(connection, author, key)
+
+
+def _posted_under(connection: Connection, author: str, key: str) -> tuple[FeedbackRecord, ...]:
     theirs = (feedback.c.author == author, feedback.c.idempotency_key == key)
     rows = select(feedback).where(*theirs).order_by(feedback.c.seq)
     return tuple(_as_posted(record_of(row)) for row in connection.execute(rows))
+
+
+def _conflict() -> IdempotencyConflict:
+    return IdempotencyConflict("the idempotency key was used before with another body")
 
 
 def _as_posted(record: FeedbackRecord) -> FeedbackRecord:

@@ -50,14 +50,17 @@ def change_keys(path: Path, change: Callable[[KeyFile], KeyFile]) -> KeyFile:
     """Replace the file by what a function makes of it; a file that is not there has no keys.
 
     Readers see the old file or the new one. Commands that run at the same time wait for each other.
+    Owner, group and permissions of the file stay, and so does a symbolic link to it.
 
     Raises:
-        KeyFileError: the file or its folder cannot be read or written.
+        KeyFileError: the file or its folder cannot be read or written, or the file has an owner
+            that whoever runs this cannot give it again.
     """
     try:
-        with _alone(path.parent):
-            changed = change(read_keys(path) if path.exists() else KeyFile())
-            _replace(path, changed.model_dump_json(indent=2, exclude_none=True).encode() + b"\n")
+        target = path.resolve()
+        with _alone(target.parent):
+            changed = change(read_keys(target) if target.exists() else KeyFile())
+            _replace(target, changed.model_dump_json(indent=2, exclude_none=True).encode() + b"\n")
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror}") from error
     return changed
@@ -73,13 +76,25 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _give_access(beside: Path, before: os.stat_result) -> None:
+    """Owner, group and permissions of the earlier file.
+
+    A service that may not read the new one would go on with the keys that it knows, removed ones
+    among them.
+    """
+    now = beside.stat()
+    if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
+        os.chown(beside, before.st_uid, before.st_gid)
+    beside.chmod(before.st_mode & 0o777)
+
+
 def _replace(path: Path, content: bytes) -> None:
-    """Write beside and rename; the permissions of an earlier file stay."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else _OWNER_ONLY
+    """Write beside and rename."""
     beside = path.with_name(f".{path.name}.next")
     beside.unlink(missing_ok=True)
     beside.touch(mode=_OWNER_ONLY)
     write_durably(beside, content)
-    beside.chmod(mode)
+    if path.exists():
+        _give_access(beside, path.stat())
     beside.replace(path)
     sync_folder(path.parent)

@@ -36,11 +36,12 @@ class Keyring:
             state = self._state()
             if state == self._read:
                 return
-            self._read = state
             self._keys = {key.key_id: key for key in read_keys(self._path).keys}
-            self._fault = ""
+            self._read, self._fault = state, ""
             _log.info("%d keys read", len(self._keys))
         except KeyFileError as error:
+            # What was wrong may pass without a trace on the file, as permissions do.
+            self._read = None
             if str(error) != self._fault:
                 self._fault = str(error)
                 _log.error("keys not read, %d known stay: %s", len(self._keys), error)
@@ -56,6 +57,5 @@ class Keyring:
         try:
             stat = self._path.stat()
         except OSError as error:
-            self._read = None
             raise KeyFileError(f"{self._path}: {error.strerror}") from error
         return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -37,5 +37,5 @@ def is_named_as_this_machine(host: str) -> bool:
         host: of the header, with a port or without; empty where a client of HTTP/1.0 sent none.
     """
     name, _, port = host.rpartition(":")
-    name = (name if port.isdecimal() else host).strip("[]")
+    name = (name if port.isdecimal() or not port else host).strip("[]").lower()
     return name in {"", "localhost"} or is_loopback(name)

@@ -21,6 +21,8 @@ ADDRESSES = 1024
 """Senders without a key are told apart by so many numbers, so that memory is bounded."""
 
 _MEMBER = "rcmvae.rate_headers"
+_SLACK = 0.01
+"""Seconds, for the rounding of times since 1970 divided by the window."""
 
 
 class Rates:
@@ -61,9 +63,28 @@ class Rates:
         admitted = self._used.hit(quota.item, quota.unit, sender, cost=amount)
         reset, remaining = self._used.get_window_stats(quota.item, quota.unit, sender)
         seconds = max(1, math.ceil(reset - time.time()))
+        if not admitted:
+            # The library says when one unit more is free, which is too early for a large request.
+            seconds = self._seconds_until(quota, sender, amount)
         scope.setdefault(_MEMBER, []).extend(_headers(quota, remaining, seconds))
         if not admitted:
             raise _refused(quota, remaining, amount, seconds)
+
+    def _seconds_until(self, quota: Quota, sender: str, amount: int) -> int:
+        """After how many whole seconds without other requests an amount is admitted, at least 1."""
+        item = quota.item
+        window = item.get_expiry()
+        older, older_ends, newer, newer_ends = self.storage.get_sliding_window(
+            item.key_for(quota.unit, sender), window
+        )
+        # Admitted is what leaves the weighted sum, rounded down, within the quota.
+        below = item.amount - amount + 1
+        if newer < below:
+            wait = older_ends - window * (below - newer) / older if older else 0.0
+        else:
+            # It is the older window then, and weighs less and less.
+            wait = newer_ends - window * below / newer
+        return max(0, math.floor(wait + _SLACK)) + 1
 
 
 def rate_headers(scope: Scope) -> list[RawHeader]:

@@ -88,7 +88,13 @@ async def model_ready(request: Request) -> Response:
 
 async def infer(request: Request) -> Response:
     """Outputs for a batch of inputs."""
-    runtime, served = runtime_of(request), _served(request)
+    runtime = runtime_of(request)
+    with runtime.in_flight:
+        return await _inferred(request, runtime)
+
+
+async def _inferred(request: Request, runtime: Runtime) -> Response:
+    served = _served(request)
     if media_type(request) not in _READ:
         raise refuse_media_type(f"{JSON} or {OCTETS}", media_type(request))
     settings = runtime.settings

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rcmvae.feedback import Capture, FeedbackRecord, NewFeedback
+from rcmvae.errors import RcmvaeError
+from rcmvae.feedback import Capture, FeedbackRecord, NewFeedback, Submission
 from service.access import Principal, Scope, principal_of, require_scope
 from service.body import media_type, read_body, refuse_media_type
 from service.feedback_request import (
@@ -18,7 +19,7 @@ from service.feedback_request import (
     parse_idempotency_key,
 )
 from service.json_response import json_response
-from service.problem import quoted, refusal
+from service.problem import RequestRefused, quoted, refusal
 from service.reference import ServedReference
 from service.runtime import Runtime, runtime_of
 from service.schemas import FeedbackAnswer, FeedbackReceipt
@@ -37,18 +38,17 @@ async def post_feedback(request: Request) -> Response:
     )
     digest = None if key is None else hashlib.sha256(body).hexdigest()
     principal = principal_of(request)
-    records = await _repeated(runtime, principal, key, digest)
-    if records is None:
+    try:
         source, entries = await _entries(runtime, body, principal)
         runtime.admission.charge_rows(request, len(entries))
-        records = await runtime.store.run(
-            lambda store: store.add(
-                entries,
-                author=principal.name,
-                source=source,
-                idempotency_key=key,
-                body_sha256=digest,
-            )
+    except (RcmvaeError, RequestRefused):
+        # What a repeated body names may be gone by now, and its reply is still the first one.
+        records = await _repeated(runtime, principal, key, digest)
+        if records is None:
+            raise
+    else:
+        records = await runtime.feedback.add(
+            Submission(entries, principal.name, source, key, digest)
         )
     _count(runtime, records)
     return json_response(_answer(records), 202)
@@ -57,10 +57,7 @@ async def post_feedback(request: Request) -> Response:
 async def _repeated(
     runtime: Runtime, principal: Principal, key: str | None, digest: str | None
 ) -> tuple[FeedbackRecord, ...] | None:
-    """The first reply to a request that came before.
-
-    Asked for before the body is judged: what a repeated body names may be gone by now.
-    """
+    """The first reply to a request that came before; None where none did."""
     if key is None or digest is None:
         return None
     return await runtime.store.run(lambda store: store.first_reply(key, digest, principal.name))

@@ -1,5 +1,7 @@
 """POST /predict."""
 
+from functools import lru_cache
+
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,24 +14,29 @@ from service.body import header, media_type, read_body
 from service.include import JsonFormat
 from service.predict_request import parse_predict
 from service.question import Question
-from service.runtime import runtime_of
+from service.runtime import Runtime, runtime_of
 from service.wire.accept import negotiate
 from service.wire.media_types import ARROW, WRITTEN
 
-_NO_QUERY = QueryParams("")
+# Clients repeat their queries, and to read one costs as much as to read a small body.
+_query = lru_cache(maxsize=64)(QueryParams)
 
 
 async def predict(request: Request) -> Response:
     """Answer for one or many inputs; all by the bundle that was current when they were read."""
     runtime = runtime_of(request)
+    with runtime.in_flight:
+        return await _predicted(request, runtime)
+
+
+async def _predicted(request: Request, runtime: Runtime) -> Response:
     settings = runtime.settings
     body = await read_body(
         request, limit=settings.max_body_bytes, timeout_seconds=settings.body_timeout_seconds
     )
     served = runtime.bundles.current()
     written = negotiate(header(request.scope, b"accept"), WRITTEN)
-    # Most requests have no query, and to read none costs as much as to read the JSON.
-    query = request.query_params if request.scope["query_string"] else _NO_QUERY
+    query = _query(request.scope["query_string"])
     kind, signature = media_type(request), served.manifest.input
     parsed = await runtime.read(
         body, lambda: parse_predict(kind, query, body, signature, settings.max_rows)

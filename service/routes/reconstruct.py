@@ -14,7 +14,7 @@ from rcmvae.errors import InvalidInput
 from service.body import media_type, read_body
 from service.candidates_request import count_of
 from service.predict_request import parse_predict
-from service.runtime import runtime_of
+from service.runtime import Runtime, runtime_of
 from service.served import Served
 from service.wire.media_types import JSON
 
@@ -24,6 +24,11 @@ _CHANNELS = "channels"
 async def reconstruct(request: Request) -> Response:
     """Decode inputs, given as to POST /predict, by their best channels."""
     runtime = runtime_of(request)
+    with runtime.in_flight:
+        return await _reconstructed(request, runtime)
+
+
+async def _reconstructed(request: Request, runtime: Runtime) -> Response:
     settings = runtime.settings
     body = await read_body(
         request, limit=settings.max_body_bytes, timeout_seconds=settings.body_timeout_seconds

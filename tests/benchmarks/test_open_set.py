@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmarks.open_set import drawn_unknown, main, without_unknown
 from tests.benchmarks.small import flags, small_config, small_dataset
@@ -22,6 +23,11 @@ def test_a_run_writes_figures_of_both_streams(tmp_path: Path) -> None:
         for score in ("unowned", "fused", "either", "both"):
             assert 0.0 <= document["figures"][f"{stream}/{score}/auroc"]["mean"] <= 1.0
         assert 0.3 < document["figures"][f"{stream}/known_accuracy"]["mean"] <= 1.0
+    merged = tmp_path / "merged.json"
+    assert main(["--merge", str(path), "--json", str(merged)]) == 0
+    assert json.loads(merged.read_text())["figures"] == document["figures"]
+    with pytest.raises(SystemExit, match="--merge: seeds: expected each once"):
+        main(["--merge", str(path), str(merged)])
 
 
 def test_the_unknown_classes_are_drawn_by_the_seed() -> None:

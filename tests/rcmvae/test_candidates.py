@@ -1,6 +1,7 @@
 """Every strategy: what holds for all of them, and what each is for, by brute force."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,6 +150,28 @@ def test_representatives_are_typical_of_the_channel_that_most_wait_for() -> None
     # Half an example halves the need, so that channel 0 comes first; then the others in turn.
     known = _plain(latent, channel, evidence=np.array([0.0, 0.5, 0.0]))
     assert suggest(known, Strategy.REPRESENTATIVES, 2).rows.tolist() == [1, 5]
+
+
+def test_unowned_asks_about_what_is_new_and_typical_and_not_about_what_is_odd() -> None:
+    latent = np.array([[0.0], [1.0], [2.0], [3.0], [4.0], [50.0], [0.0], [1.0], [2.0]])
+    channel = [0, 0, 0, 0, 0, 0, 1, 1, 1]
+    # Channel 0 holds six inputs that labels own but for one, an odd one; channel 1 holds a class
+    # that is new, whose last input is owned.
+    p_owned = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.01, 0.01, 0.01, 1.0])
+    evidence = np.array([4.5, 0.0])
+    pool = _plain(latent, channel, p_owned=p_owned, evidence=evidence)
+    found = suggest(pool, Strategy.UNOWNED, 4)
+    # The new ones are as typical of each other, so the lower key wins; then the owned one beside
+    # them, and what is typical of the channel with the odd one.
+    assert found.rows.tolist() == [6, 7, 8, 2]
+    new, odd = 2 * np.log(100) / 9, np.log(100) / 9
+    assert_allclose(found.scores, [new, new / 3, new / 5, odd / 10], rtol=1e-9)
+
+
+def test_where_all_is_owned_alike_unowned_are_representatives() -> None:
+    pool = replace(_pool(11), p_owned=np.ones(30))
+    expected = suggest(pool, Strategy.REPRESENTATIVES, 12).rows
+    assert_array_equal(suggest(pool, Strategy.UNOWNED, 12).rows, expected)
 
 
 def test_a_channel_without_an_open_input_is_passed_over() -> None:

@@ -214,7 +214,8 @@ def test_without_keys_another_name_for_this_machine_is_refused(
     shared_client: AppClient, name: str
 ) -> None:
     assert_problem(shared_client.get("/bundle", headers={"Host": name}), 421, "Host")
-    for good in ("localhost", "localhost:3000", "[::1]:80", "[::1]", "127.0.0.1"):
+    good_names = ("localhost", "localhost:3000", "[::1]:80", "[::1]", "127.0.0.1")
+    for good in (*good_names, "LocalHost:3000", "localhost:"):
         assert shared_client.get("/bundle", headers={"Host": good}).status_code == 200
 
 
@@ -251,6 +252,15 @@ def test_a_public_address_needs_keys(tmp_path: Path) -> None:
         prepare(keyed, "0.0.0.0")
     added(tmp_path / "keys.json", "ada")
     prepare(keyed, "0.0.0.0")
+
+
+def test_what_workers_of_an_earlier_server_said_is_gone_at_the_start(tmp_path: Path) -> None:
+    """In a container that starts anew, its process ids come again."""
+    (tmp_path / "mine.txt").touch()
+    for name in ("served_7.json", "refused_7.json", "refused_7.next", "counter_7.db"):
+        (tmp_path / name).touch()
+    prepare(Settings(metrics_dir=tmp_path), "127.0.0.1")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_a_label_is_taken_back_by_its_author_or_an_administrator(owners: Owners) -> None:

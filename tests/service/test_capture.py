@@ -10,10 +10,9 @@ import pytest
 from sqlalchemy import event
 from starlette.concurrency import run_in_threadpool
 
-from rcmvae.decision import Decision
 from rcmvae.errors import PredictionNotFound
 from service.capture import CaptureBuffer, Seen
-from service.capture_policy import CaptureChoice, CapturePolicy
+from service.capture_policy import CapturePolicy
 from service.metrics import Metrics
 from service.settings import Settings
 from service.store import LazyStore
@@ -144,18 +143,6 @@ def test_without_an_age_nothing_is_too_old(store: LazyStore, tmp_path: Path) -> 
     asyncio.run(buffer.forget())
     assert store.store().captured("p").prediction_id == "p"
     store.close()
-
-
-def test_what_is_chosen() -> None:
-    known, unknown = Decision.KNOWN, Decision.UNKNOWN_CLASS
-    decisions = [known, unknown, Decision.OUT_OF_DISTRIBUTION, known, known]
-    total = np.array([0.1, 0.1, 0.1, 0.5, 0.1])
-    numbers = iter([0.3, 0.1])
-    choice = CaptureChoice(CapturePolicy.DOUBTFUL, 0.5, 0.2, lambda: next(numbers))
-    assert choice.chosen(decisions, total) == [False, True, True, True, True]
-    assert all(CaptureChoice(CapturePolicy.ALL, 0.5, 0.0).chosen(decisions, total))
-    none = CaptureChoice(CapturePolicy.DOUBTFUL, 0.5, 0.0).chosen(decisions, total)
-    assert none == [False, True, True, True, False]
 
 
 def test_the_policy_decides_whose_id_is_good_for_feedback(settings: Settings) -> None:

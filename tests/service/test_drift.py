@@ -1,7 +1,10 @@
 """Drift as the service sees it: one worker, several, and a new bundle."""
 
-import os
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +12,12 @@ import numpy as np
 import pytest
 
 from service.settings import Settings
-from service.worker_drift import Question, Reading, WorkerReadings
+from service.shared_drift import DriftRule, Question, Reading, SharedDrift
 from tests.service.app_client import AppClient, running_app
 from tests.service.conftest import small_settings
 from tests.service.small_bundle import known_inputs, publish_small
 
+ROOT = Path(__file__).parents[2]
 RUN_LENGTH = 1000.0
 WINDOW = 100
 NOISE = [[0.9, 0.1, 0.8, 0.2, 0.9, 0.1]]
@@ -66,7 +70,7 @@ def test_outliers_raise_an_alarm_that_passes(client: AppClient) -> None:
     assert entry["inputs_since_alarm"] < 12
     text = client.get("/metrics").text
     assert f'rcmvae_drift_alarms_total{{question="familiar"}} {entry["alarms"]:.1f}' in text
-    assert 'rcmvae_drift_workers{question="familiar"} 1.0' in text
+    assert 'rcmvae_drift_active{question="familiar"} 1.0' in text
     _predict(client, known_inputs(4, seed=6).tolist(), WINDOW // 4)
     assert not _drift(client)["questions"]["familiar"]["drifting"]
 
@@ -86,32 +90,72 @@ def test_a_new_bundle_starts_anew(client: AppClient, settings: Settings) -> None
     assert (entry["inputs"], entry["alarms"], entry["drifting"]) == (1, 0, False)
 
 
-def test_live_workers_add_up(client: AppClient, tmp_path: Path) -> None:
-    _predict(client, known_inputs(4, seed=7).tolist())
-    _drift(client)
-    readings = tuple(
-        Reading(
-            question=question,
-            calibration_inputs=400,
-            inputs=10,
-            alarms=2,
-            inputs_since_alarm=3,
-            evidence=0.5,
-            drifting=question == Question.OWNED,
-        )
-        for question in Question
+def test_workers_add_to_one_detector(client: AppClient, settings: Settings) -> None:
+    """Half of the evidence comes from another process, of which nothing else is left."""
+    whole = client.runtime.bundles.current().predictor.predict(
+        np.array(NOISE * 4, dtype=np.float32).reshape(4, 2, 3)
     )
-    other = WorkerReadings(bundle_version="v1", readings=readings).model_dump_json()
-    folder = client.runtime.metrics.drift._files._directory
-    (folder / f"drift_{os.getppid()}.json").write_text(other)
+    _predict(client, NOISE, 2)
+    assert _drift(client)["questions"]["familiar"]["alarms"] == 0
+    folder = client.runtime.metrics.drift.states._directory
+    sizes = dict.fromkeys(Question, 400)
+    halves = [whole.p_familiar[2:].tolist(), whole.p_owned[2:].tolist()]
+    line = [sys.executable, "-m", "tests.service.drift_child", str(folder), "v1"]
+    subprocess.run([*line, json.dumps([sizes, halves, RUN_LENGTH, WINDOW])], cwd=ROOT, check=True)
     answer = _drift(client)
-    assert answer["workers"] == 2
-    familiar, owned = answer["questions"]["familiar"], answer["questions"]["owned"]
-    assert (owned["inputs"], owned["alarms"], owned["inputs_since_alarm"]) == (14, 2, 3)
-    assert (owned["drifting"], familiar["drifting"]) == (True, False)
-    assert 0.5 < owned["evidence"] < 1.0
-    text = client.get("/metrics").text
-    assert 'rcmvae_drift_workers{question="owned"} 1.0' in text
+    alone = Reading.at_start(Question.FAMILIAR, 400).after(
+        whole.p_familiar, DriftRule(RUN_LENGTH, WINDOW)
+    )
+    entry = answer["questions"]["familiar"]
+    assert (entry["inputs"], entry["alarms"]) == (4, alone.alarms)
+    assert alone.alarms > 0
+    assert answer["workers"] == 1, "the other one is gone"
+    assert client.runtime.drift.alarmed() is not None
+    assert 'rcmvae_drift_active{question="familiar"} 1.0' in client.get("/metrics").text
+
+
+def test_workers_at_once_lose_nothing(tmp_path: Path) -> None:
+    sizes, rule = dict.fromkeys(Question, 50), DriftRule(1e6, WINDOW)
+    p = np.full(3, 1.0)
+
+    def add(_: int) -> None:
+        SharedDrift(tmp_path).add("v1", sizes, [p, p], rule)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(60)))
+    known = SharedDrift(tmp_path).read("v1")
+    assert known is not None
+    assert {reading.inputs for reading in known.readings} == {180}
+
+
+def test_a_damaged_file_starts_anew(tmp_path: Path) -> None:
+    states, p = SharedDrift(tmp_path), np.full(3, 1.0)
+    sizes, rule = dict.fromkeys(Question, 50), DriftRule(1e6, WINDOW)
+    (tmp_path / "drift_v1.json").write_text('{"bundle_version": "v1", "workers')
+    assert states.read("v1") is None
+    states.add("v1", sizes, [p, p], rule)
+    known = states.read("v1")
+    assert known is not None
+    assert {reading.inputs for reading in known.readings} == {3}
+
+
+def test_what_cannot_be_written_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    states, p = SharedDrift(tmp_path / "gone"), np.full(3, 1.0)
+    sizes, rule = dict.fromkeys(Question, 50), DriftRule(1e6, WINDOW)
+    for _ in range(2):
+        assert set(states.add("v1", sizes, [p, p], rule).values()) == {0}
+    assert caplog.text.count("drift is not watched") == 1
+
+
+def test_only_the_last_bundles_are_remembered(tmp_path: Path) -> None:
+    states, p = SharedDrift(tmp_path), np.full(3, 1.0)
+    sizes, rule = dict.fromkeys(Question, 50), DriftRule(1e6, WINDOW)
+    for version in ("v1", "v2", "v3"):
+        states.add(version, sizes, [p, p], rule)
+    states.forget_others(["v2", "v3"])
+    assert [states.read(v) is None for v in ("v1", "v2", "v3")] == [True, False, False]
 
 
 def test_much_at_once_is_folded_before_it_piles_up(client: AppClient) -> None:
@@ -119,9 +163,10 @@ def test_much_at_once_is_folded_before_it_piles_up(client: AppClient) -> None:
     batch = served.predictor.predict(known_inputs(3000, seed=8))
     for _ in range(3):
         client.runtime.drift.add(served, batch)
-    (worker,) = client.runtime.metrics.drift.workers()
-    assert {reading.inputs for reading in worker.readings} == {9000}
-    assert np.isfinite([reading.evidence for reading in worker.readings]).all()
+    known = client.runtime.metrics.drift.states.read("v1")
+    assert known is not None
+    assert {reading.inputs for reading in known.readings} == {9000}
+    assert np.isfinite([reading.evidence for reading in known.readings]).all()
 
 
 def test_without_a_bundle_there_is_nothing_to_watch(empty: AppClient) -> None:

@@ -1,6 +1,8 @@
 """Keys, their file, and the command that writes it."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +62,48 @@ def test_permissions_of_the_file_stay(tmp_path: Path) -> None:
     assert [key.name for key in read_keys(path).keys] == ["ada", "bob"]
 
 
+def test_owner_and_group_of_the_file_stay(tmp_path: Path) -> None:
+    """Else a service of another user could not read what an administrator has changed."""
+    path = tmp_path / "keys.json"
+    added(path, "ada")
+    if os.geteuid() == 0:
+        os.chown(path, 12345, 12346)
+    else:
+        os.chown(path, -1, os.getgroups()[-1])
+    before = path.stat()
+    added(path, "bob")
+    assert (path.stat().st_uid, path.stat().st_gid) == (before.st_uid, before.st_gid)
+
+
+def test_an_owner_that_cannot_be_kept_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys.json"
+    added(path, "ada")
+    other = os.stat_result((0o100600, 1, 1, 1, path.stat().st_uid + 1, *path.stat()[5:10]))
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refused)
+    with monkeypatch.context() as patch:
+        real = Path.stat
+        patch.setattr(Path, "stat", lambda p, **o: other if p == path else real(p, **o))
+        with pytest.raises(KeyFileError, match="not permitted"):
+            added(path, "bob")
+    assert [key.name for key in read_keys(path).keys] == ["ada"]
+
+
+def test_a_link_to_the_file_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "mounted").mkdir()
+    target, path = tmp_path / "mounted" / "keys.json", tmp_path / "keys.json"
+    path.symlink_to(target)
+    added(path, "ada")
+    added(path, "bob")
+    assert path.is_symlink()
+    assert [key.name for key in read_keys(target).keys] == ["ada", "bob"]
+
+
 def test_changes_at_the_same_time_lose_none(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     with ThreadPoolExecutor(8) as pool:
@@ -111,6 +155,25 @@ def test_a_file_that_breaks_opens_nothing_and_closes_nothing(
     if damage == "a folder":
         path.rmdir()
     path.write_bytes(content)
+    ring.refresh()
+    assert ring.owner(ada) is not None
+
+
+def test_a_file_that_can_be_read_again_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Permissions change neither the file's size nor its time."""
+    path = tmp_path / "keys.json"
+    ada = added(path, "ada")
+    with monkeypatch.context() as patch:
+
+        def unreadable(_: Path) -> bytes:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        patch.setattr(Path, "read_bytes", unreadable)
+        ring = Keyring(path)
+        ring.refresh()
+    assert ring.owner(ada) is None
     ring.refresh()
     assert ring.owner(ada) is not None
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -150,6 +151,52 @@ def test_no_more_passes_than_the_quota(amount: int, costs: list[int]) -> None:
         except RequestRefused:
             assert passed + min(cost, amount) > amount
     assert passed <= amount
+
+
+class _Clock:
+    """Stands for the module ``time`` in the library and beside it."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+@given(
+    limit=st.integers(1, 40),
+    window=st.integers(1, 90),
+    asked=st.lists(st.tuples(st.floats(0, 60), st.integers(1, 50)), min_size=1, max_size=30),
+)
+@examples(max_examples=60, deadline=None)
+def test_after_retry_after_the_same_rows_pass_and_not_long_before(
+    limit: int, window: int, asked: list[tuple[float, int]]
+) -> None:
+    clock = _Clock()
+    with (
+        patch("limits.storage.memory.time", clock),
+        patch("limits.strategies.time", clock),
+        patch("service.access.rate.time", clock),
+    ):
+        rates = Rates(None, parse_quota("rows", f"{limit} per {window} seconds"))
+
+        def refused(rows: int) -> int:
+            """Seconds to wait; 0 where the rows pass."""
+            try:
+                rates.charge_rows(_from("192.0.2.1"), ANONYMOUS, rows)
+            except RequestRefused as error:
+                return int(error.problem.headers["Retry-After"])
+            return 0
+
+        for pause, rows in asked:
+            clock.now += pause
+            if wait := refused(rows):
+                began = clock.now
+                if wait > 1:
+                    clock.now = began + wait - 1.02
+                    assert refused(rows)
+                clock.now = began + wait
+                assert not refused(rows)
 
 
 @pytest.mark.parametrize("notation", ["", "x", "0/minute", "5", "-1/second"])

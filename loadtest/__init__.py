@@ -1,0 +1,1 @@
+"""Load tests with locust, one file a scenario; README.md says how to run and read them."""
