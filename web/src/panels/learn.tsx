@@ -9,7 +9,8 @@ import { meaningOf, Term } from "../parts/term";
 import { refusal } from "../state/access";
 import { served } from "../state/map";
 import {
-  askRetrain, askVersions, type Job, learn, learning, promote, retrain, rollBack, sentence, type Version, versions,
+  askRetrain, askVersions, counting, type Job, learn, openJobs, promote, refitting, retrain, rollBack, sentence,
+  type Version, versions,
 } from "../state/learning";
 import { waitingLabels } from "../state/labelling";
 import { labels } from "../state/service";
@@ -21,10 +22,10 @@ export function LearnPanel() {
     <div class="panel-body">
       <section aria-label="Learning">
         <h2>Learn</h2>
-        <p class="hint">{waitingLabels.value ? `${counted(waitingLabels.value, "label")} of this page wait${waitingLabels.value === 1 ? "s" : ""} to be learned.` : "Relabel counts labels in, within seconds. Refit also trains on, which takes longer."}</p>
+        <p class="hint">{waitingLabels.value ? `${counted(waitingLabels.value, "label")} of this page wait${waitingLabels.value === 1 ? "s" : ""} to be learned.` : "Relabel counts labels in, within seconds. Refit also trains on, which takes longer; labels are learned meanwhile."}</p>
         <div class="row">
-          <button type="button" class="primary" disabled={learning.value || refusal("admin") !== null} title={meaningOf("relabel")} onClick={() => void learn("relabel")}>Relabel</button>
-          <button type="button" disabled={learning.value || refusal("admin") !== null} title={meaningOf("refit")} onClick={() => void learn("refit")}>Refit</button>
+          <button type="button" class="primary" disabled={counting.value || refusal("admin") !== null} title={meaningOf("relabel")} onClick={() => void learn("relabel")}>Relabel</button>
+          <button type="button" disabled={refitting.value || refusal("admin") !== null} title={meaningOf("refit")} onClick={() => void learn("refit")}>Refit</button>
         </div>
         <Refused scope="admin" />
         <Progress />
@@ -37,17 +38,21 @@ export function LearnPanel() {
   );
 }
 
-/** The job that runs, or the newest. */
+/** The jobs that wait or run, or else the newest. */
 export function Progress() {
   const state = retrain.value;
-  const job = state?.job ?? state?.history[0];
-  if (!state || !job) return null;
-  const running = state.state !== "idle";
+  if (!state) return null;
+  const shown = openJobs.value.length ? openJobs.value : state.history.slice(0, 1);
+  return <div role="status">{shown.map((job) => <JobState key={job.job_id} job={job} />)}</div>;
+}
+
+function JobState({ job }: { job: Job }) {
+  const isOpen = openJobs.value.includes(job);
   return (
-    <div class={`job ${job.state}`} role="status">
-      <div class="line"><b>{methodName(job)}</b><span>{running ? (job.message ?? state.state) : job.state}</span></div>
-      {running && <progress max={1} {...(job.progress === null ? {} : { value: job.progress })} aria-label="Progress" />}
-      {!running && job.message && <p class="hint">{sentence(job.message)}</p>}
+    <div class={`job ${job.state}`}>
+      <div class="line"><b>{methodName(job)}</b><span>{isOpen ? (job.message ?? job.state) : job.state}</span></div>
+      {isOpen && <progress max={1} {...(job.progress === null ? {} : { value: job.progress })} aria-label={`Progress of ${methodName(job)}`} />}
+      {!isOpen && job.message && <p class="hint">{sentence(job.message)}</p>}
     </div>
   );
 }

@@ -40,8 +40,17 @@ export interface Version {
 export const retrain = signal<Retrain | null>(null);
 export const versions = signal<{ current: string; versions: Version[] } | null>(null);
 export const learning = computed(() => (retrain.value?.state ?? "idle") !== "idle");
+/** The jobs that wait or run, oldest first. */
+export const openJobs = computed(() => openOf(retrain.value));
+/** Whether labels are being counted, or will be: there is nothing to ask for. A refit goes on beside that. */
+export const counting = computed(() => openJobs.value.some((job) => job.method !== "refit"));
+export const refitting = computed(() => openJobs.value.some((job) => job.method === "refit"));
 /** The job that this page asked for and whose end it has not told yet. */
 let askedJob: string | null = null;
+
+export function openOf(answer: Retrain | null): Job[] {
+  return (answer?.history ?? []).filter((job) => ["requested", "running"].includes(job.state)).reverse();
+}
 
 export async function askRetrain(): Promise<void> {
   try {

@@ -6,6 +6,7 @@ import { labelPoints, spokenFor } from "./labelling";
 
 export const STRATEGIES: Record<string, string> = {
   representatives: "typical of groups without labels",
+  unowned: "typical of unknown classes",
   entropy: "most uncertain",
   margin: "between two labels",
   epistemic: "most to learn from",
