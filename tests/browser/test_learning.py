@@ -15,7 +15,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.e2e, pytest.mark.timeout(300)]
 
 @pytest.fixture
 def server(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with digits_service(tiny, tmp_path_factory.mktemp("learning")) as running, watcher(running):
+    # Without an alarm of drift, whose refit would bring versions that nobody here asked for.
+    settings = {"drift_run_length": "1e12"}
+    folder = tmp_path_factory.mktemp("learning")
+    with digits_service(tiny, folder, **settings) as running, watcher(running):
         yield running
 
 

@@ -38,11 +38,12 @@ export function LearnPanel() {
   );
 }
 
-/** The jobs that wait or run, or else the newest. */
+/** The jobs that wait or run, and the newest that ended. */
 export function Progress() {
   const state = retrain.value;
   if (!state) return null;
-  const shown = openJobs.value.length ? openJobs.value : state.history.slice(0, 1);
+  const ended = state.history.filter((job) => !openJobs.value.includes(job)).slice(0, 1);
+  const shown = [...openJobs.value, ...ended];
   return <div role="status">{shown.map((job) => <JobState key={job.job_id} job={job} />)}</div>;
 }
 
