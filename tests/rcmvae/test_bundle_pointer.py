@@ -204,7 +204,7 @@ def test_readers_never_see_a_torn_pointer(tmp_path: Path) -> None:
 
 def test_readers_load_whole_bundles_while_others_publish_and_prune(tmp_path: Path) -> None:
     publish_bundle(tmp_path, small_draft(), expected_parent=None)
-    seen = set()
+    seen = set[str]()
     with beside(tmp_path, publish_until, publish_until, prune_until) as goes_on:
         while len(seen) < VERSIONS and goes_on():
             seen.add(load_current(tmp_path).version)
