@@ -68,6 +68,11 @@ class Workspace:
         return f"sqlite:///{self.folder / 'feedback.db'}"
 
     @property
+    def bentoml(self) -> Path:
+        """What BentoML keeps."""
+        return self.folder / "bentoml"
+
+    @property
     def log(self) -> Path:
         """What the service writes."""
         return self.folder / "service.log"
@@ -76,6 +81,14 @@ class Workspace:
     def watcher_log(self) -> Path:
         """What the watcher writes."""
         return self.folder / "watcher.log"
+
+    def forget(self) -> None:
+        """Remove what an earlier run made; what else lies in the folder stays."""
+        for folder in (self.run, self.models, self.bentoml):
+            if folder.exists():
+                shutil.rmtree(folder)
+        for file in (*self.folder.glob("feedback.db*"), self.log, self.watcher_log):
+            file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +157,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(workspace: Workspace, options: argparse.Namespace, stack: ExitStack) -> None:
     clock = Clock()
-    if options.fresh:
-        shutil.rmtree(workspace.folder, ignore_errors=True)
-    workspace.folder.mkdir(parents=True, exist_ok=True)
+    # First: a quickstart that runs there still needs what --fresh forgets.
     _require_free(options.port)
+    if options.fresh:
+        workspace.forget()
+    workspace.folder.mkdir(parents=True, exist_ok=True)
     dataset = load_dataset(DataConfig(labels=LABELS, unlabelled_classes=(NEW_LABEL,)), seed=0)
     _train(workspace, clock)
     _watch(workspace, stack)
@@ -227,7 +241,7 @@ def _serve(workspace: Workspace, port: int, stack: ExitStack) -> httpx.Client:
     """Start the service and wait until it is ready."""
     environment = {
         **os.environ,
-        "BENTOML_HOME": str(workspace.folder / "bentoml"),
+        "BENTOML_HOME": str(workspace.bentoml),
         "BENTOML_DO_NOT_TRACK": "True",
         "RCMVAE_MODELS_DIR": str(workspace.models),
         "RCMVAE_STORE_URL": workspace.store_url,

@@ -5,38 +5,18 @@ import sys
 from typing import Protocol, cast
 
 import bentoml
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rcmvae.errors import RcmvaeError
 from service.asgi import create_app
 from service.bind_address import bind_address
 from service.deployment import prepare
+from service.everything_to_app import EverythingToApp
 from service.settings import Settings
 
 settings = Settings()
 app = create_app(settings)
 
 _log = logging.getLogger("bentoml.rcmvae")
-
-
-class EverythingToApp:
-    """Hands every HTTP request to our application.
-
-    BentoML's own routes and its plain-text 404 stand before a mounted application; its lifespan
-    still runs through the mount.
-
-    Args:
-        app: BentoML's application, which gets what is not HTTP.
-        mounted: ours.
-    """
-
-    def __init__(self, app: ASGIApp, mounted: ASGIApp) -> None:
-        self._app = app
-        self._mounted = mounted
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
-        await (self._mounted if scope["type"] == "http" else self._app)(scope, receive, send)
 
 
 @bentoml.asgi_app(app, path="/")
@@ -69,7 +49,9 @@ class RcmVae:
 
 
 class _TakesMiddleware(Protocol):
-    def add_asgi_middleware(self, middleware_cls: type, **options: ASGIApp) -> None: ...
+    def add_asgi_middleware(self, middleware_cls: type, **options: object) -> None: ...
 
 
-cast("_TakesMiddleware", RcmVae).add_asgi_middleware(EverythingToApp, mounted=app)
+cast("_TakesMiddleware", RcmVae).add_asgi_middleware(
+    EverythingToApp, mounted=app, outermost=not settings.tracing
+)

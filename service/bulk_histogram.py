@@ -1,7 +1,10 @@
 """A histogram that takes many observations at the price of a few."""
 
+import math
+from functools import cached_property
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from prometheus_client import Histogram
 
 
@@ -12,14 +15,22 @@ class BulkHistogram(Histogram):
     distinct buckets, and one for the sum.
     """
 
+    @cached_property
+    def _bounds(self) -> NDArray[np.float64]:
+        """Upper bounds of the buckets, ascending, the last one infinite."""
+        return np.asarray(self._upper_bounds, dtype=np.float64)
+
     def observe_all(self, values: ArrayLike) -> None:
         """Observe every value of an array; one that is not a number is left out."""
         observed = np.asarray(values, dtype=np.float64).ravel()
-        observed = observed[~np.isnan(observed)]
+        total = float(observed.sum())
+        if math.isnan(total):
+            observed = observed[~np.isnan(observed)]
+            total = float(observed.sum())
         if observed.size == 0:
             return
-        buckets = np.searchsorted(self._upper_bounds, observed, side="left")
-        counts = np.bincount(buckets)
-        for bucket in counts.nonzero()[0].tolist():
-            self._buckets[bucket].inc(float(counts[bucket]))
-        self._sum.inc(float(observed.sum()))
+        counts = np.bincount(np.searchsorted(self._bounds, observed, side="left"))
+        for bucket, count in enumerate(counts.tolist()):
+            if count:
+                self._buckets[bucket].inc(count)
+        self._sum.inc(total)

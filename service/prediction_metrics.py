@@ -84,6 +84,17 @@ class PredictionMetrics:
             registry=registry,
         )
 
+        parts = BulkHistogram(
+            "rcmvae_entropy_part_nats",
+            "What the total entropy consists of.",
+            ["part"],
+            buckets=_NATS,
+            registry=registry,
+        )
+        self.aleatoric = parts.labels("aleatoric")
+        self.channel_ambiguity = parts.labels("channel_ambiguity")
+        self.label_map_ignorance = parts.labels("label_map_ignorance")
+
     def observe_run(self, batch: PredictionBatch, seconds: float) -> None:
         """Count one run of the session and what it says of its inputs.
 
@@ -95,7 +106,11 @@ class PredictionMetrics:
         self.batch_rows.observe(len(batch))
         self.p_familiar.observe_all(batch.p_familiar)
         self.p_owned.observe_all(batch.p_owned)
-        self.entropy.observe_all(batch.uncertainty.total)
+        uncertainty = batch.uncertainty
+        self.entropy.observe_all(uncertainty.total)
+        self.aleatoric.observe_all(uncertainty.aleatoric)
+        self.channel_ambiguity.observe_all(uncertainty.channel_ambiguity)
+        self.label_map_ignorance.observe_all(uncertainty.label_map_ignorance)
         self.fused_score.observe_all(batch.scores[:, batch.score_names.index("fused")])
 
     def count_answers(self, decisions: Sequence[Decision], labels: Sequence[str]) -> None:

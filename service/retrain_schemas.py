@@ -46,7 +46,7 @@ class RetrainJob(_Wire):
     requested: datetime
     started: datetime | None
     finished: datetime | None
-    attempts: int = Field(description="Watchers that took it, one after another.")
+    attempts: int = Field(description="Watchers that took it and did not give it back.")
     worker: str | None
     progress: Annotated[float, Field(ge=0, le=1)]
     message: str

@@ -20,24 +20,24 @@ from service.retrain_schemas import VersionAnswer, VersionEntry, VersionsAnswer
 _log = logging.getLogger("bentoml.rcmvae")
 
 
-def read_versions(models: Path, promoted: Collection[str]) -> VersionsAnswer:
+def read_versions(models: Path, moved_to: Collection[str]) -> VersionsAnswer:
     """All versions whose manifest can be read, newest first; one that cannot is logged.
 
     Args:
         models: folder of the bundles.
-        promoted: versions that a person promoted.
+        moved_to: versions that a person ever moved the pointer to.
     """
     current = _current(models)
     entries = []
     for version in reversed(list_versions(models)):
         try:
-            entries.append(_entry(_manifest(models / version), current, promoted))
+            entries.append(_entry(_manifest(models / version), current, moved_to))
         except BundleError as error:
             _log.warning("version %s is left out: %s", version, error)
     return VersionsAnswer(current=current, versions=entries)
 
 
-def read_version(models: Path, version: str, promoted: Collection[str]) -> VersionAnswer:
+def read_version(models: Path, version: str, moved_to: Collection[str]) -> VersionAnswer:
     """One version and its lineage.
 
     Raises:
@@ -46,7 +46,7 @@ def read_version(models: Path, version: str, promoted: Collection[str]) -> Versi
     if not is_version(version) or version not in list_versions(models):
         raise unknown_version(version)
     manifest = _manifest(models / version)
-    entry = _entry(manifest, _current(models), promoted)
+    entry = _entry(manifest, _current(models), moved_to)
     return VersionAnswer(
         **dict(entry),
         lineage=manifest.lineage,
@@ -76,7 +76,7 @@ def _manifest(directory: Path) -> Manifest:
     return read_manifest(directory)
 
 
-def _entry(manifest: Manifest, current: str | None, promoted: Collection[str]) -> VersionEntry:
+def _entry(manifest: Manifest, current: str | None, moved_to: Collection[str]) -> VersionEntry:
     lineage = manifest.lineage
     return VersionEntry(
         bundle_version=manifest.bundle_version,
@@ -87,5 +87,5 @@ def _entry(manifest: Manifest, current: str | None, promoted: Collection[str]) -
         metrics=manifest.metrics,
         gate=lineage.gate,
         feedback=len(lineage.feedback_ids),
-        state=state_of(manifest, current, promoted),
+        state=state_of(manifest, current, moved_to),
     )

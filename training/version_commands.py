@@ -7,7 +7,7 @@ from pathlib import Path
 from rcmvae.bundle import list_versions, name_shadow, read_manifest, read_pointer
 from rcmvae.errors import BundleError
 from rcmvae.feedback import FeedbackStore
-from rcmvae.jobs import JobRecord, JobStore, promote, promoted_versions, roll_back, state_of
+from rcmvae.jobs import JobRecord, JobStore, promote, roll_back, state_of
 from training.retrain_commands import add_places, models_folder
 
 
@@ -53,7 +53,7 @@ def run_shadow(options: argparse.Namespace) -> None:
 def run_versions(options: argparse.Namespace) -> None:
     """Print a line for every version, newest first."""
     with FeedbackStore.open(options.store) as store:
-        promoted = promoted_versions(JobStore.of(store))
+        moved_to = JobStore.of(store).made_current()
     current = read_pointer(options.models)
     for version in reversed(list_versions(options.models)):
         try:
@@ -61,7 +61,7 @@ def run_versions(options: argparse.Namespace) -> None:
         except BundleError as error:
             print(f"{version}  damaged  {error}")
             continue
-        state, lineage = state_of(manifest, current, promoted), manifest.lineage
+        state, lineage = state_of(manifest, current, moved_to), manifest.lineage
         reason = lineage.gate.reason if lineage.gate else ""
         parent = f"of {lineage.parent_version}" if lineage.parent_version else ""
         print(f"{version}  {state:8} {lineage.method:8} {parent} {reason}".rstrip())

@@ -168,6 +168,19 @@ ROWS = (
             ),
             Graph("Entropy", "Total, of the label.", "short", _quantiles("rcmvae_entropy_nats")),
             Graph(
+                "Entropy by part",
+                "Means. Label-map ignorance falls with labels, channel ambiguity with a refit, "
+                "aleatoric with neither.",
+                "short",
+                (
+                    Query(
+                        f"{_rate('rcmvae_entropy_part_nats_sum', 'part')}"
+                        f" / {_rate('rcmvae_entropy_part_nats_count', 'part')}",
+                        "{{part}}",
+                    ),
+                ),
+            ),
+            Graph(
                 "Strangeness",
                 "Fused out-of-distribution score.",
                 "short",

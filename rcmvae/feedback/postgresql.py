@@ -14,6 +14,7 @@ from rcmvae.errors import IdempotencyInFlight
 
 _LIVES = 0x7263_6D76  # any number that is ours
 _MIGRATION = _LIVES + 1
+_JOBS = _LIVES + 2
 # A transaction may hold a lock for each of thousands of inputs, and the server's table of locks is
 # bounded: inputs share them.
 _BUCKETS = 64
@@ -102,6 +103,12 @@ def lock_lives(connection: Connection) -> None:
     """Hold the lives of all corrections until the transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LIVES})
+
+
+def lock_jobs(connection: Connection) -> None:
+    """Let one ask for a job at a time, so that the next one sees what is asked for."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _JOBS})
 
 
 def lock_inputs(connection: Connection, digests: Iterable[str]) -> None:

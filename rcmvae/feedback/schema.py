@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 from rcmvae.errors import StoreUnavailable
@@ -80,6 +81,8 @@ submission = Table(
     Column("created", UtcMicroseconds(), nullable=False),
 )
 
+_LENT = text("lease_expires IS NOT NULL")
+
 # Status is plain text without a CHECK: later statuses then need no rebuilt table.
 feedback = Table(
     "feedback",
@@ -108,6 +111,8 @@ feedback = Table(
     Index(None, "status", "seq"),
     Index(None, "author", "seq"),
     Index(None, "label", "seq"),
+    # Little is lent at a time, and every claim and every look at what waits asks for it.
+    Index(None, "lease_expires", sqlite_where=_LENT, postgresql_where=_LENT),
 )
 
 # Only ever added to: triggers refuse everything else.

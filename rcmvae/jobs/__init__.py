@@ -4,6 +4,7 @@ from rcmvae.jobs.moves import promote, reconcile, roll_back
 from rcmvae.jobs.record import (
     JobClaim,
     JobCounts,
+    JobLane,
     JobMethod,
     JobOrigin,
     JobRecord,
@@ -11,11 +12,12 @@ from rcmvae.jobs.record import (
     JobState,
 )
 from rcmvae.jobs.store import JobStore
-from rcmvae.jobs.versions import VersionState, promoted_versions, state_of
+from rcmvae.jobs.versions import VersionState, state_of
 
 __all__ = [
     "JobClaim",
     "JobCounts",
+    "JobLane",
     "JobMethod",
     "JobOrigin",
     "JobRecord",
@@ -24,7 +26,6 @@ __all__ = [
     "JobStore",
     "VersionState",
     "promote",
-    "promoted_versions",
     "reconcile",
     "roll_back",
     "state_of",

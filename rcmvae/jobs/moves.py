@@ -56,7 +56,7 @@ def _move(
     load_bundle(models / target)
     move_pointer(models, before, target)
     verb = "rolled back" if method is JobMethod.ROLLBACK else "promoted"
-    message = f"{verb} from {before} to {target}"
+    message = f"{verb} from {before or 'nothing'} to {target}"
     done = reconcile(models, store, by, f"not in version {target}: {message} by {by}")
     counts = JobCounts(applied=len(done.applied), quarantined=len(done.quarantined))
     return JobStore.of(store).record_move(method, target, by, message, counts)

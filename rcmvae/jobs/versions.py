@@ -4,18 +4,13 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from rcmvae.bundle import GateOutcome, Manifest
-from rcmvae.jobs.record import JobMethod
-from rcmvae.jobs.store import JobStore
-
-MOST_MOVES = 1000
-"""Newest jobs among which a promotion of a held version is looked for."""
 
 
 class VersionState(StrEnum):
     """What a version is at the moment.
 
     current   the pointer names it
-    held      the gate wants a person to look; it has not been promoted
+    held      the gate wants a person to look; nobody has moved the pointer to it yet
     retired   was current, or never came to be; can be promoted
     """
 
@@ -24,24 +19,18 @@ class VersionState(StrEnum):
     RETIRED = "retired"
 
 
-def promoted_versions(jobs: JobStore) -> frozenset[str]:
-    """Versions that a person promoted, as far back as the newest jobs tell."""
-    moves = (job for job in jobs.newest(MOST_MOVES) if job.method is JobMethod.PROMOTE)
-    return frozenset(job.version for job in moves if job.version is not None)
-
-
-def state_of(manifest: Manifest, current: str | None, promoted: Collection[str]) -> VersionState:
+def state_of(manifest: Manifest, current: str | None, moved_to: Collection[str]) -> VersionState:
     """What a version is.
 
     Args:
         manifest: of the version.
         current: the version that the pointer names.
-        promoted: see promoted_versions.
+        moved_to: versions that a person ever moved the pointer to.
     """
     if manifest.bundle_version == current:
         return VersionState.CURRENT
     gate = manifest.lineage.gate
     is_held = gate is not None and gate.outcome is GateOutcome.HOLD
-    if is_held and manifest.bundle_version not in promoted:
+    if is_held and manifest.bundle_version not in moved_to:
         return VersionState.HELD
     return VersionState.RETIRED

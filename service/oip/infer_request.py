@@ -23,6 +23,7 @@ READ_TYPES = ("FP32", "FP64", "UINT8")
 _MEMBERS = frozenset({"id", "parameters", "inputs", "outputs", "model_name", "model_version"})
 _TENSOR_MEMBERS = frozenset({"name", "shape", "datatype", "parameters", "data"})
 _OUTPUT_MEMBERS = frozenset({"name", "parameters"})
+_NO_EXTENSIONS = ("classification", "shared_memory_region")
 _LONGEST_ID = 128
 _MOST_OUTPUTS = 2 * len(OUTPUTS)
 
@@ -119,6 +120,15 @@ def _parameters(holder: Mapping[str, object], field: str) -> dict[str, object]:
     return parameters
 
 
+def _tensor_parameters(tensor: Mapping[str, object], field: str) -> dict[str, object]:
+    """The parameters of a tensor; what would be answered otherwise than asked for is refused."""
+    parameters = _parameters(tensor, field)
+    for extension in _NO_EXTENSIONS:
+        if parameters.get(extension):
+            raise InvalidInput(field, f"no {extension}", extension)
+    return parameters
+
+
 def _flag(parameters: Mapping[str, object], name: str, field: str = "parameters") -> bool:
     value = parameters.get(name, False)
     if not isinstance(value, bool):
@@ -128,11 +138,11 @@ def _flag(parameters: Mapping[str, object], name: str, field: str = "parameters"
 
 def _timeout(microseconds: object) -> float | None:
     """Triton's request parameter, in microseconds; 0 is none."""
-    if microseconds is None or microseconds == 0:
+    if microseconds is None:
         return None
-    if isinstance(microseconds, bool) or not isinstance(microseconds, int) or microseconds < 0:
+    if type(microseconds) is not int or microseconds < 0:
         raise InvalidInput("parameters.timeout", "microseconds", kind_of(microseconds))
-    return min(microseconds, 10**12) / 1e6
+    return min(microseconds, 10**12) / 1e6 or None
 
 
 def _inputs(
@@ -148,7 +158,7 @@ def _inputs(
     if not isinstance(datatype, str) or datatype not in READ_TYPES:
         raise InvalidInput("inputs[0].datatype", " or ".join(READ_TYPES), _shown(datatype))
     shape = _shape(tensor.get("shape"), signature, max_rows)
-    size = _parameters(tensor, "inputs[0].parameters").get("binary_data_size")
+    size = _tensor_parameters(tensor, "inputs[0].parameters").get("binary_data_size")
     if size is None:
         if tail:
             raise InvalidInput("body", "nothing behind the JSON", f"{len(tail)} bytes")
@@ -183,7 +193,7 @@ def _from_bytes(
     shape: tuple[int, ...],
     signature: InputSignature,
 ) -> NDArray[np.float32]:
-    if "data" in tensor:
+    if tensor.get("data") is not None:
         raise InvalidInput("inputs[0].data", "nothing, as the tensor is binary", "data")
     dtype = np.dtype(DTYPES[datatype])
     expected = int(np.prod(shape)) * dtype.itemsize
@@ -233,9 +243,7 @@ def _output(output: object, field: str, binary: bool) -> RequestedOutput:
     name = asked.get("name")
     if not isinstance(name, str) or name not in OUTPUTS:
         raise InvalidInput(f"{field}.name", f"one of {', '.join(OUTPUTS)}", _shown(name))
-    parameters = _parameters(asked, f"{field}.parameters")
-    if parameters.get("classification"):
-        raise InvalidInput(f"{field}.parameters", "no classification", "classification")
+    parameters = _tensor_parameters(asked, f"{field}.parameters")
     if parameters.get("binary_data") is None:
         return RequestedOutput(name, binary)
     return RequestedOutput(name, _flag(parameters, "binary_data", f"{field}.parameters"))

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from rcmvae.bundle import list_versions
 from rcmvae.errors import BundleConflict, BundleDamaged, BundleFormatUnsupported, InvalidInput
 from rcmvae.feedback import FeedbackStore
-from rcmvae.jobs import JobRecord, JobStore, promote, promoted_versions, roll_back
+from rcmvae.jobs import JobRecord, JobStore, promote, roll_back
 from service.access import principal_of
 from service.json_body import kind_of
 from service.json_response import json_response
@@ -33,11 +33,11 @@ async def get_versions(request: Request) -> Response:
     query = request.query_params
     refuse_unknown(query, frozenset({"version"}))
     runtime = runtime_of(request)
-    promoted = await runtime.store.run(lambda store: promoted_versions(JobStore.of(store)))
+    moved_to = await runtime.store.run(lambda store: JobStore.of(store).made_current())
     models, version = runtime.settings.models_dir, query.get("version")
     if version is None:
-        return json_response(await run_in_threadpool(partial(read_versions, models, promoted)))
-    found = await run_in_threadpool(partial(read_version, models, version, promoted))
+        return json_response(await run_in_threadpool(partial(read_versions, models, moved_to)))
+    found = await run_in_threadpool(partial(read_version, models, version, moved_to))
     return json_response(found)
 
 
@@ -87,4 +87,8 @@ async def _moved(request: Request, move: Move) -> Response:
         _log.error("a version cannot be served: %s", error)
         detail = "the version is damaged and cannot be served"
         raise RequestRefused(Problem(409, "bundle-damaged", detail)) from error
+    except OSError as error:
+        _log.error("the pointer cannot be moved: %s", error)
+        detail = "the models folder cannot be written to from here; the watcher's machine can"
+        raise RequestRefused(Problem(409, "models-unwritable", detail)) from error
     return json_response(RetrainJob.of(job))

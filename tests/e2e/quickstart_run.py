@@ -37,9 +37,11 @@ class QuickstartRun:
         return target
 
 
-def run_quickstart(folder: Path, port: int | None = None) -> subprocess.CompletedProcess[str]:
+def run_quickstart(
+    folder: Path, *options: str, port: int | None = None
+) -> subprocess.CompletedProcess[str]:
     """One run to its end, on a free port unless one is given."""
-    line = [sys.executable, "scripts/quickstart.py", "--once", "--folder", str(folder)]
+    line = [sys.executable, "scripts/quickstart.py", "--once", "--folder", str(folder), *options]
     line += ["--port", str(free_port() if port is None else port)]
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=500)
 

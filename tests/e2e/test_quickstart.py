@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.quickstart import Workspace
 from tests.e2e.quickstart_run import QuickstartRun, run_quickstart
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -30,13 +31,27 @@ def test_the_new_class_is_found_taught_and_kept(taught_quickstart: QuickstartRun
 
 
 def test_a_port_in_use_is_said(tmp_path: Path) -> None:
+    kept = tmp_path / "models" / "CURRENT"
+    kept.parent.mkdir()
+    kept.touch()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = run_quickstart(tmp_path, port=taken.getsockname()[1])
+        done = run_quickstart(tmp_path, "--fresh", port=taken.getsockname()[1])
     assert done.returncode == 1
     assert "port" in done.stderr
     assert "Traceback" not in done.stderr
+    assert kept.exists(), "who serves there has lost nothing"
+
+
+def test_fresh_forgets_what_a_run_made_and_nothing_else(tmp_path: Path) -> None:
+    made = ("run/config.json", "models/CURRENT", "bentoml/x", "feedback.db", "feedback.db-wal")
+    others = ("thesis.tex", "models.md")
+    for name in (*made, *others, "service.log", "watcher.log"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    Workspace(tmp_path).forget()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
 
 
 def _shares(output: str, name: str) -> dict[str, dict[str, float]]:

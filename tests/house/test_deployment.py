@@ -135,7 +135,25 @@ def test_what_the_image_writes_to_is_mounted() -> None:
     assert set(json.loads(volumes)) <= set(mounted)
     assert set(mounted.values()) == {volume["name"] for volume in pod["volumes"]}
     composed = COMPOSE["services"]["service"]["volumes"]
-    assert {one.split(":")[1] for one in composed} == set(json.loads(volumes))
+    written = {one.split(":")[1] for one in composed if not one.endswith(":ro")}
+    assert written == set(json.loads(volumes))
+
+
+def test_compose_mounts_the_folder_of_the_keys() -> None:
+    """A file that is mounted by itself stays the one that it was when another replaces it."""
+    service = COMPOSE["services"]["service"]
+    folder, name = service["environment"]["RCMVAE_KEYS_FILE"].rsplit("/", 1)
+    (source,) = [one.split(":")[0] for one in service["volumes"] if one.split(":")[1] == folder]
+    text = (ROOT / "ops/compose/compose.yaml").read_text(encoding="utf-8")
+    assert f"--file ops/compose/{source.removeprefix('./')}/{name} " in text
+
+
+def test_no_secret_stands_on_a_command_line() -> None:
+    """Kubernetes writes the value of $(NAME) there."""
+    for pod in pods():
+        for container in pod["containers"]:
+            words = [*container.get("command", ()), *container.get("args", ())]
+            assert not [word for word in words if "$(" in word]
 
 
 def test_settings_exist_and_keys_are_given() -> None:

@@ -1,21 +1,31 @@
 """The schema goes up and down, is what the code says, and is made once by however many."""
 
+import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, column, insert, inspect, make_url, table
+from sqlalchemy import Engine, column, insert, inspect, make_url, select, table
 from sqlalchemy.exc import DBAPIError
 
 from rcmvae.errors import StoreUnavailable
-from rcmvae.feedback import FeedbackStore
+from rcmvae.feedback import Capture, FeedbackStore, NewFeedback
 from rcmvae.feedback.postgresql import open_postgresql
 from rcmvae.feedback.revision import NONE, _config, current, downgrade, newest, upgrade
-from rcmvae.feedback.schema import metadata
+from rcmvae.feedback.schema import capture, feedback, metadata
 from rcmvae.feedback.sqlite import choose_driver, open_sqlite
-from tests.rcmvae.feedback_fixtures import acknowledged, correction, let_go, start_child, url_of
+from tests.rcmvae.feedback_fixtures import (
+    acknowledged,
+    correction,
+    let_go,
+    pixels,
+    start_child,
+    url_of,
+)
 
 
 def engine_on(path: Path) -> Engine:
@@ -100,6 +110,34 @@ def test_what_was_there_before_authors_is_kept_up_and_down(store_url: str) -> No
         assert connection.exec_driver_sql("SELECT body_sha256 FROM submission").scalar_one() == "b"
     upgrade(engine)
     engine.dispose()
+
+
+def test_bytes_become_floats_for_older_code_and_are_read_again(store_url: str) -> None:
+    """Corrections and captures; the older code's reading is written out here."""
+    bytes_of = np.random.default_rng(0).integers(0, 256, (3, 8, 8)).astype(np.float32)
+    inputs = [bytes_of[0] / np.float32(255), bytes_of[1] * np.float32(1 / 255), pixels(0)]
+    inputs.append(np.zeros((28, 28), np.float32))
+    with FeedbackStore.open(store_url) as store:
+        ids = [r.feedback_id for r in store.add([NewFeedback("7", x) for x in inputs])]
+        now = datetime.now(UTC)
+        store.save_captures([Capture(str(i), x, "v1", now) for i, x in enumerate(inputs)])
+    engine = engine_at(store_url)
+    with engine.begin() as connection:
+        kinds = set(connection.exec_driver_sql("SELECT input_encoding FROM capture").scalars())
+    assert kinds == {"u8/255", "u8*(1/255)", "u8/255+zlib", "f32le"}
+    downgrade(engine, "0004")
+    for kept in (feedback, capture):
+        columns = kept.c.input_encoding, kept.c.input_sha256, kept.c.input_data
+        with engine.begin() as connection:
+            rows = connection.execute(select(*columns).order_by(kept.c.seq)).all()
+        assert [tuple(row) for row in rows] == [
+            ("f32le", hashlib.sha256(x.tobytes()).hexdigest(), x.tobytes()) for x in inputs
+        ]
+    engine.dispose()
+    with FeedbackStore.open(store_url) as store:
+        for i, (feedback_id, x) in enumerate(zip(ids, inputs, strict=True)):
+            np.testing.assert_array_equal(store.get(feedback_id).input, x)
+            np.testing.assert_array_equal(store.captured(str(i)).input, x)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,15 @@ def test_predictions_are_counted_by_decision_and_label(client: AppClient) -> Non
     assert _value(client, "rcmvae_inference_duration_seconds_count") == 1
 
 
+def test_the_parts_of_the_entropy_sum_to_the_total(client: AppClient) -> None:
+    client.post("/predict", json={"inputs": known_inputs(4, seed=3).tolist()})
+    metric = "rcmvae_entropy_part_nats"
+    parts = ("aleatoric", "channel_ambiguity", "label_map_ignorance")
+    assert [_value(client, f"{metric}_count", part=part) for part in parts] == [4, 4, 4]
+    together = sum(_value(client, f"{metric}_sum", part=part) for part in parts)
+    assert together == pytest.approx(_value(client, "rcmvae_entropy_nats_sum"), abs=1e-5)
+
+
 def test_requests_are_counted_by_route_and_never_by_path(client: AppClient) -> None:
     for i in range(3):
         client.get(f"/feedback/{i}")

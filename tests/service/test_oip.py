@@ -198,6 +198,7 @@ def _bad(**changes: Any) -> dict[str, Any]:
         ({"json": {"inputs": [GOOD], "parameters": 1}}, "parameters"),
         ({"json": {"inputs": [GOOD], "parameters": {"alpha": 2}}}, "alpha"),
         ({"json": {"inputs": [GOOD], "parameters": {"timeout": -1}}}, "parameters.timeout"),
+        ({"json": {"inputs": [GOOD], "parameters": {"timeout": False}}}, "parameters.timeout"),
         (
             {"json": {"inputs": [GOOD], "parameters": {"binary_data_output": 1}}},
             "parameters.binary_data_output",
@@ -209,6 +210,16 @@ def _bad(**changes: Any) -> dict[str, Any]:
             {"json": {"inputs": [GOOD], "outputs": [{"name": "label", "parameters": []}]}},
             "outputs[0].parameters",
         ),
+        (
+            {
+                "json": {
+                    "inputs": [GOOD],
+                    "outputs": [{"name": "label", "parameters": {"shared_memory_region": "r"}}],
+                }
+            },
+            "outputs[0].parameters",
+        ),
+        (_bad(parameters={"shared_memory_region": "r"}), "inputs[0].parameters"),
         (_bad(name="x"), "inputs[0].name"),
         (_bad(datatype="BYTES"), "inputs[0].datatype"),
         (_bad(datatype=["FP32"]), "inputs[0].datatype"),

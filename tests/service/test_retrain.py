@@ -1,5 +1,6 @@
 """Asking for retrain jobs, and looking at jobs and versions."""
 
+import errno
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -209,3 +210,18 @@ def test_a_pointer_that_moves_meanwhile_is_said(
 
     monkeypatch.setattr("rcmvae.jobs.moves.move_pointer", late)
     assert_problem(client.post("/bundle/rollback"), 409)
+
+
+def test_a_models_folder_that_cannot_be_written_to_is_said(
+    client: AppClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Kubernetes the service has it read-only."""
+    _two_versions(settings)
+
+    def read_only(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("rcmvae.jobs.moves.move_pointer", read_only)
+    refused = client.post("/bundle/rollback")
+    assert_problem(refused, 409)
+    assert refused.json()["type"].endswith("models-unwritable")

@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from rcmvae.bundle import load_current, move_pointer, read_pointer
+from rcmvae.bundle import load_current, move_pointer, read_manifest, read_pointer
 from rcmvae.counts import read_label_map
 from rcmvae.errors import BundleNotFound, InvalidInput
 from rcmvae.feedback import FeedbackStatus, FeedbackStore
-from rcmvae.jobs import JobMethod, JobStore, promote, reconcile, roll_back
+from rcmvae.jobs import (
+    JobMethod,
+    JobStore,
+    VersionState,
+    promote,
+    reconcile,
+    roll_back,
+    state_of,
+)
 from tests.training.test_watch import watcher
 from tests.training.tiny import LENIENT, corrections, post, run_main, wrong
 from training.__main__ import main
@@ -97,6 +105,11 @@ def test_a_held_bundle_waits_for_a_person(models: Path, store: FeedbackStore) ->
     assert first.feedback_id in read_label_map(load_current(models)).ids
     roll_back(models, store, before, "anna")
     assert store.get(first.feedback_id).status is FeedbackStatus.QUARANTINED
+    # By its name, which is as good as promoting it.
+    roll_back(models, store, version, "anna")
+    roll_back(models, store, before, "anna")
+    manifest, moved_to = read_manifest(models / version), JobStore.of(store).made_current()
+    assert state_of(manifest, before, moved_to) is VersionState.RETIRED
 
 
 def test_what_was_withdrawn_leaves_the_bundle_that_is_rolled_back_to(
