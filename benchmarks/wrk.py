@@ -34,6 +34,9 @@ end
 """
 
 
+_PATIENCE = 30
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What is sent.
@@ -129,6 +132,8 @@ def send(
     file.write_text(script + _REPORT, encoding="utf-8")
     core = ["taskset", "--cpu-list", str(max(os.sched_getaffinity(0)))] if on_last_core else []
     line = [*core, require_wrk(), "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds))}s"]
+    # Its own patience is 2 s, after which a slow answer on a busy machine would be an error.
+    line += ["--timeout", f"{_PATIENCE}s"]
     before = _children_seconds()
     done = subprocess.run(
         [*line, "-s", str(file), url], capture_output=True, text=True, check=False

@@ -9,10 +9,11 @@ import pytest
 
 from benchmarks.contestant import OURS
 from benchmarks.result import figures_of
-from benchmarks.server import is_ready, launched
+from benchmarks.server import descendants, is_ready, launched
 from benchmarks.serving import main
 from benchmarks.serving_case import BATCH, cases_of
 from benchmarks.serving_figures import BASE, FULL_BASE, Measured, print_table, round_figures
+from tests.e2e.processes import runs
 
 READY = """
 import http.server, sys
@@ -74,6 +75,17 @@ def test_a_server_is_waited_for_watched_and_ended(tmp_path: Path) -> None:
         assert server.cpu_seconds() >= 0.0
         assert 1.0 < server.largest_mb() < 1000.0
     assert server.process.poll() is not None
+
+
+def test_processes_that_outlive_their_server_are_ended(tmp_path: Path) -> None:
+    parent = f"""
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+{READY}"""
+    command = [sys.executable, "-c", parent, "{port}"]
+    with launched(command, tmp_path, {}, "/health") as server:
+        (child,) = descendants(server.process.pid)
+    assert not runs(child)
 
 
 def test_a_server_that_ends_is_shown_with_its_last_words(tmp_path: Path) -> None:
