@@ -14,6 +14,7 @@ from benchmarks.serving import main
 from benchmarks.serving_case import BATCH, cases_of
 from benchmarks.serving_figures import BASE, FULL_BASE, Measured, print_table, round_figures
 from tests.e2e.processes import runs
+from tests.e2e.served import wait_until
 
 READY = """
 import http.server, sys
@@ -85,7 +86,7 @@ subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_ne
     command = [sys.executable, "-c", parent, "{port}"]
     with launched(command, tmp_path, {}, "/health") as server:
         (child,) = descendants(server.process.pid)
-    assert not runs(child)
+    wait_until(lambda: not runs(child), "ended")
 
 
 def test_a_server_that_ends_is_shown_with_its_last_words(tmp_path: Path) -> None:
