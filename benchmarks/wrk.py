@@ -37,6 +37,10 @@ end
 _PATIENCE = 30
 
 
+class NoAnswer(Unmeasurable):
+    """Nothing failed, and nothing came in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What is sent.
@@ -116,6 +120,7 @@ def send(
 
     Raises:
         Unmeasurable: wrk failed, or a request did.
+        NoAnswer: none came.
     """
     body, file = folder / f"{load.name}.body", folder / f"{load.name}.lua"
     body.write_bytes(load.body)
@@ -143,10 +148,12 @@ def send(
     said = json.loads(done.stdout.strip().splitlines()[-1])
     cores = (_children_seconds() - before) / said["seconds"]
     answered = Answered(**said, client_cores=cores)
-    if answered.errors or not answered.requests:
+    if answered.errors:
         raise Unmeasurable(
             f"{load.name} {url}: {answered.errors} errors, {answered.requests} answers"
         )
+    if not answered.requests:
+        raise NoAnswer(f"{load.name} {url}: no answer within {said['seconds']:.1f} s")
     return answered
 
 
