@@ -145,7 +145,7 @@ def one_worker(
         idle = _idle_cores(lineup.servers)
         _warm_up(lineup, cases, folder)
         turns = tqdm(range(rounds), desc="rounds", disable=None)
-        measured = [_round(lineup, cases, seconds, folder) for _ in turns]
+        measured = [one_round(lineup, cases, seconds, folder) for _ in turns]
         still = {
             f"{name}_{what}": value
             for name, server in lineup.servers.items()
@@ -179,7 +179,7 @@ def _warm_up(lineup: Lineup, cases: Sequence[Case], folder: Path) -> None:
         for one in lineup.there:
             request = one.request(case)
             if request is not None:
-                with suppress(NoAnswer), _dropped(lineup, one):
+                with _dropped(lineup, one), suppress(NoAnswer):
                     measure(one, request, WARM_UP_SECONDS, folder)
 
 
@@ -193,19 +193,18 @@ def _dropped(lineup: Lineup, one: Contestant) -> Iterator[None]:
     try:
         yield
     except Unmeasurable as error:
-        if one.name in _REQUIRED or isinstance(error, NoAnswer):
+        if one.name in _REQUIRED:
             raise
         lineup.missing[one.name] = str(error)
 
 
-def _round(
+def one_round(
     lineup: Lineup, cases: Sequence[Case], seconds: float, folder: Path
 ) -> dict[tuple[str, str], Measured]:
     """Each of those who are there with each kind of request, by name and case.
 
     Raises:
-        Unmeasurable: a request failed to a service that all others are compared with, or there was
-            no answer at all.
+        Unmeasurable: a request failed to a service that all others are compared with.
     """
     found: dict[tuple[str, str], Measured] = {}
     for case in cases:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.contestant import OURS
+from benchmarks import serving
+from benchmarks.contestant import OURS, Contestant, Lineup, our_request
 from benchmarks.result import figures_of
-from benchmarks.server import descendants, is_ready, launched
+from benchmarks.server import Unmeasurable, descendants, is_ready, launched
 from benchmarks.serving import main
 from benchmarks.serving_case import BATCH, cases_of
 from benchmarks.serving_figures import BASE, FULL_BASE, Measured, print_table, round_figures
@@ -66,6 +67,31 @@ def test_ratios_are_ours_over_fastapi(capsys: pytest.CaptureFixture[str]) -> Non
     assert lines["fastapi_full"] == ["0.5", "0.5", "0.5", "0.5", "99", "100"]
     assert lines["ours"] == ["3", "3", "3", "3", "10", "300"]
     assert lines["bentoml"] == ["0.2", "-", "-", "-", "70", "-"]
+
+
+def test_who_fails_a_request_is_named_and_asked_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = cases_of(np.zeros((BATCH, 1, 2, 2), np.float32), 0.0, 1.0)
+    asked: list[str] = []
+
+    def measure(one: Contestant, *_: object) -> Measured:
+        asked.append(one.name)
+        if one.name == failing:
+            raise Unmeasurable("3 errors")
+        return Measured(1.0, 1.0, 1.0)
+
+    monkeypatch.setattr(serving, "measure", measure)
+    with launched([sys.executable, "-c", READY, "{port}"], tmp_path, {}, "/health") as server:
+        there = [Contestant(name, server, our_request) for name in (BASE, "bentoml", OURS)]
+        failing, lineup = "bentoml", Lineup(there, {}, {})
+        found = serving.one_round(lineup, cases, 1, tmp_path)
+        assert lineup.missing == {"bentoml": "3 errors"}
+        assert asked.count("bentoml") == 1
+        assert set(found) == {(name, case.name) for name in (BASE, OURS) for case in cases}
+        failing = OURS
+        with pytest.raises(Unmeasurable, match="3 errors"):
+            serving.one_round(lineup, cases, 1, tmp_path)
 
 
 def test_a_server_is_waited_for_watched_and_ended(tmp_path: Path) -> None:
