@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, true, update
 
 from rcmvae.errors import ClaimLost
 from rcmvae.feedback.conflict import prevailing
@@ -49,6 +49,7 @@ def take(
     now: datetime,
     expires: datetime,
     skip_labels: Collection[str],
+    up_to: int | None,
 ) -> Claim | None:
     """Claim the oldest corrections that are queued or whose lease has ended; None if none are.
 
@@ -60,9 +61,10 @@ def take(
     lock_lives(connection)
     _end_leases(connection, feedback.c.lease_expires <= now, now)
     token = uuid4().hex
+    is_early = true() if up_to is None else feedback.c.seq <= up_to
     due = (
         select(feedback.c.seq)
-        .where(_is_due(now), feedback.c.label.not_in(sorted(skip_labels)))
+        .where(_is_due(now), is_early, feedback.c.label.not_in(sorted(skip_labels)))
         .order_by(feedback.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -78,7 +80,8 @@ def take(
     )
     digests = set(connection.execute(statement).scalars())
     replaced = _replace(connection, digests, token, worker, now)
-    oldest = select(feedback.c.seq).where(_may_leave(now)).order_by(feedback.c.seq).limit(limit)
+    leaving = select(feedback.c.seq).where(_may_leave(now), is_early)
+    oldest = leaving.order_by(feedback.c.seq).limit(limit)
     connection.execute(update(feedback).where(feedback.c.seq.in_(oldest)).values(lent))
     for part in parts(replaced):
         connection.execute(update(feedback).where(feedback.c.feedback_id.in_(part)).values(lent))
@@ -117,6 +120,11 @@ def _claim(connection: Connection, token: str, expires: datetime) -> Claim | Non
     records = tuple(record for status, record in rows if status == claimed)
     subtract = tuple(record for status, record in rows if status != claimed)
     return Claim(token, expires, records, subtract) if rows else None
+
+
+def last_place(connection: Connection) -> int:
+    """The place of the newest correction, 0 without one."""
+    return connection.execute(select(func.max(feedback.c.seq))).scalar_one() or 0
 
 
 def count_waiting(connection: Connection, now: datetime) -> Waiting:
