@@ -14,6 +14,7 @@ from rcmvae.errors import (
     BundleNotFound,
     ProviderUnavailable,
 )
+from service.memory import give_back
 from service.metrics import Metrics
 from service.refused_bundles import SwapFailure
 from service.served import Served
@@ -122,6 +123,8 @@ class BundleWatcher:
             self._refuse(version, error)
         else:
             self._swap(served)
+            # Of the file's bytes, and of the bundle before unless a request still holds it.
+            give_back()
 
     def _refuse(self, target: str, error: Exception) -> None:
         before, reason = self._refused, swap_failure(error, target)

@@ -7,6 +7,7 @@ docs/decisions/0002-feedback-store.md states the rule.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -42,18 +43,46 @@ _FACTS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of all that is due a claim takes.
+
+    Args:
+        skip_labels: corrections to these labels stay where they are.
+        only_labels: corrections to all others stay, and what only leaves; None for all labels.
+        up_to: what came after this place stays; None for all.
+    """
+
+    skip_labels: Collection[str]
+    only_labels: Collection[str] | None
+    up_to: int | None
+
+    @property
+    def is_labelled(self) -> ColumnElement[bool]:
+        """By the label."""
+        allowed = feedback.c.label.not_in(sorted(self.skip_labels))
+        if self.only_labels is None:
+            return allowed
+        return and_(allowed, feedback.c.label.in_(sorted(self.only_labels)))
+
+    @property
+    def is_early(self) -> ColumnElement[bool]:
+        """By the place."""
+        return true() if self.up_to is None else feedback.c.seq <= self.up_to
+
+
 def take(
     connection: Connection,
     worker: str,
     limit: int,
     now: datetime,
     expires: datetime,
-    skip_labels: Collection[str],
-    up_to: int | None,
+    wanted: Wanted,
 ) -> Claim | None:
     """Claim the oldest corrections that are queued or whose lease has ended; None if none are.
 
-    What a bundle has to lose comes with them: what is leaving, and what they replace.
+    What a bundle has to lose comes with them: what they replace, and what is leaving, the latter
+    unless only some labels are asked for.
 
     The candidates stand in a materialized table expression: PostgreSQL may otherwise evaluate the
     limit more than once and take more. SQLite ignores the row locks; its write lock does as much.
@@ -61,10 +90,9 @@ def take(
     lock_lives(connection)
     _end_leases(connection, feedback.c.lease_expires <= now, now)
     token = uuid4().hex
-    is_early = true() if up_to is None else feedback.c.seq <= up_to
     due = (
         select(feedback.c.seq)
-        .where(_is_due(now), is_early, feedback.c.label.not_in(sorted(skip_labels)))
+        .where(_is_due(now), wanted.is_early, wanted.is_labelled)
         .order_by(feedback.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -80,9 +108,10 @@ def take(
     )
     digests = set(connection.execute(statement).scalars())
     replaced = _replace(connection, digests, token, worker, now)
-    leaving = select(feedback.c.seq).where(_may_leave(now), is_early)
-    oldest = leaving.order_by(feedback.c.seq).limit(limit)
-    connection.execute(update(feedback).where(feedback.c.seq.in_(oldest)).values(lent))
+    if wanted.only_labels is None:
+        leaving = select(feedback.c.seq).where(_may_leave(now), wanted.is_early)
+        oldest = leaving.order_by(feedback.c.seq).limit(limit)
+        connection.execute(update(feedback).where(feedback.c.seq.in_(oldest)).values(lent))
     for part in parts(replaced):
         connection.execute(update(feedback).where(feedback.c.feedback_id.in_(part)).values(lent))
     return _claim(connection, token, expires)
