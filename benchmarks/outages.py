@@ -207,12 +207,10 @@ def run(
         for name, outage in (("away", _away), ("full", _full)):
             if postgres is None or name == "away":
                 figures |= _outage(name, outage(site), asker, clients, lengths.seconds)
-        start = time.monotonic()
-        struck = sum(_kill_refit(site, chance) for _ in range(lengths.kills))
-        with FeedbackStore.open(url) as store:
-            jobs = JobStore.of(store)
-            wait_for(lambda: not _refits(jobs), "no refit is open", everybody)
-        figures |= {"refit_kills": float(struck)} | _seen("refit", asker, clients, start)
+        if lengths.kills:
+            start = time.monotonic()
+            figures["refit_kills"] = float(_kill_refits(site, lengths.kills, chance))
+            figures |= _seen("refit", asker, clients, start)
         said = [client.stop() for client in clients]
         asker.stop()
         with FeedbackStore.open(url) as store:
@@ -311,6 +309,15 @@ def _limit(site: Site, size: int) -> None:
     for pid in (*site.server.family(), *site.watcher.family()):
         _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+
+
+def _kill_refits(site: Site, count: int, chance: random.Random) -> int:
+    """Kill refits, and let the last one end; how many still ran when they were killed."""
+    struck = sum(_kill_refit(site, chance) for _ in range(count))
+    with FeedbackStore.open(site.url) as store:
+        jobs = JobStore.of(store)
+        wait_for(lambda: not _refits(jobs), "no refit is open", [site.server, site.watcher])
+    return struck
 
 
 def _kill_refit(site: Site, chance: random.Random) -> bool:
