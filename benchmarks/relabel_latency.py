@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -111,8 +111,20 @@ def _examples(models: Path) -> tuple[NDArray[np.float32], list[str]]:
 
 
 @contextmanager
-def running(folder: Path, workers: int) -> Iterator[httpx.Client]:
-    """A server and a watcher on ``folder``, until the end of the block."""
+def running(
+    folder: Path,
+    workers: int,
+    settings: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[httpx.Client]:
+    """A server and a watcher on ``folder``, until the end of the block.
+
+    Args:
+        folder: holds ``models``; store and log go there.
+        workers: of the server.
+        settings: environment variables besides.
+        headers: of every request.
+    """
     port = free_port()
     environment = {
         **os.environ,
@@ -121,6 +133,7 @@ def running(folder: Path, workers: int) -> Iterator[httpx.Client]:
         "RCMVAE_MODELS_DIR": str(folder / "models"),
         "RCMVAE_STORE_URL": f"sqlite:///{folder / 'feedback.db'}",
         "RCMVAE_WORKERS": str(workers),
+        **(settings or {}),
     }
     server = ["bentoml", "serve", "service.app:RcmVae", "--port", str(port)]
     with (folder / "log").open("ab") as log:
@@ -131,7 +144,8 @@ def running(folder: Path, workers: int) -> Iterator[httpx.Client]:
             for line in (server, ["training", "retrain", "--watch"])
         ]
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
+        url = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=url, timeout=PATIENCE, headers=headers) as client:
             version = (folder / "models" / "CURRENT").read_text().strip()
             wait_for(client, version, workers)
             yield client
