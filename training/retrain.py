@@ -12,11 +12,12 @@ ids in the label map, so nothing is applied twice.
 import logging
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rcmvae.bundle import Bundle, load_current, read_pointer
 from rcmvae.counts import read_label_map
-from rcmvae.errors import ClaimLost
+from rcmvae.errors import ClaimLost, StoreUnavailable
 from rcmvae.feedback import Claim, FeedbackRecord, FeedbackStore
 from training.gate import GateConfig
 from training.guard import GuardConfig, SetAside, by_reason, doubted
@@ -123,7 +124,9 @@ def _work(job: Job, tally: Tally) -> frozenset[str]:
     except ClaimLost:
         raise  # what is lost is another's
     except BaseException:
-        job.release()
+        # What cannot be released is queued when its lease ends; that must not hide the error.
+        with suppress(ClaimLost, StoreUnavailable):
+            job.release()
         raise
     return homeless
 

@@ -8,13 +8,14 @@ point leaves the job to another, which begins it again.
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from rcmvae.bundle import prune, read_pointer
-from rcmvae.errors import ClaimLost, RcmvaeError, StoreUnavailable
+from rcmvae.errors import BundleError, ClaimLost, RcmvaeError, StoreUnavailable
 from rcmvae.feedback import FeedbackStore
 from rcmvae.jobs import (
     JobClaim,
@@ -104,12 +105,12 @@ class Watcher:
         self._version: str | None = None
 
     def watch(self, go_on: Callable[[], bool] = lambda: True) -> None:
-        """Work until ``go_on`` says no; a store or a folder that is away is waited for."""
+        """Work until ``go_on`` says no; what is away or cannot be read is waited for."""
         try:
             while go_on():
                 try:
                     worked = self.step() is not None
-                except (StoreUnavailable, OSError) as error:
+                except (StoreUnavailable, BundleError, OSError) as error:
                     logger.warning("waiting: %s", error)
                     time.sleep(_STORE_AWAY_SECONDS)
                     continue
@@ -124,6 +125,7 @@ class Watcher:
 
         Raises:
             StoreUnavailable: the store is away; a job in hand is then left to whoever comes next.
+            BundleError: the pointer or the bundle that it names cannot be read.
         """
         jobs = self._jobs.open_jobs()
         auto = self._lane_of_auto(jobs)
@@ -200,7 +202,9 @@ class Watcher:
             logger.exception("job %s failed", job.job_id)
             self._fail(claim, error)
         except BaseException:
-            self._jobs.give_back(claim.token)
+            # What cannot be given back ends with its lease; an interrupt must not wait for that.
+            with suppress(ClaimLost, StoreUnavailable):
+                self._jobs.give_back(claim.token)
             raise
         return self._jobs.get(job.job_id)
 
