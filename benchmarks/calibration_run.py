@@ -13,8 +13,8 @@ from benchmarks.peers.peer import known_test
 from benchmarks.peers.supervised_cnn import SupervisedCnn, logits_of
 from rcmvae.bundle import Bundle, Lineage, load_bundle, stage_bundle
 from rcmvae.bundle.manifest import ENCODER, MANIFEST_NAME
+from rcmvae.conformal import ConformalSample
 from rcmvae.counts import read_label_map
-from rcmvae.decision import conformal_p_values
 from rcmvae.label_map import LabelMap
 from rcmvae.predictor import Predictor
 from training.calibrate import fit_temperature
@@ -214,8 +214,8 @@ def conformal_answers(
     """
     sample = 1.0 - held[np.arange(len(held)), held_label]
     of_label = [
-        conformal_p_values(np.sort(sample[held_label == y]), 1.0 - tested[:, y])
+        ConformalSample(np.sort(sample[held_label == y])).p_values(1.0 - tested[:, y])
         for y in range(tested.shape[1])
     ]
-    p_values = conformal_p_values(np.sort(sample), 1.0 - tested)
+    p_values = ConformalSample(np.sort(sample)).p_values(1.0 - tested)
     return Answered(tested, truth, p_values, np.stack(of_label, axis=1))

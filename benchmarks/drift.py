@@ -23,7 +23,7 @@ from benchmarks.result import (
     provenance,
     write_result,
 )
-from rcmvae.decision import conformal_p_values
+from rcmvae.conformal import ConformalSample
 from rcmvae.drift import RUN_LENGTH, DriftState, at_start, bets_for, watch
 
 SIZES = (240, 1600)
@@ -82,7 +82,7 @@ def _false_alarms(
     rates, jumped = [], 0
     for _ in range(streams):
         sample, scores = np.sort(rng.random(size)), rng.random(length)
-        state = watch(at_start(bets), bets, conformal_p_values(sample, scores), CHECKED)
+        state = watch(at_start(bets), bets, ConformalSample(sample).p_values(scores), CHECKED)
         rates.append(state.alarms * CHECKED / length)
         jumped += passed(_smoothed(sample, scores, rng)) is not None
     return {
@@ -102,8 +102,8 @@ def _delays(
         sample, before = np.sort(rng.random(size)), rng.random(QUIET)
         drawn, is_outlier = rng.random(MOST), rng.random(MOST) < share
         after = np.where(is_outlier, 2.0 + drawn, drawn)
-        state = watch(at_start(bets), bets, conformal_p_values(sample, before), RUN_LENGTH)
-        ours.append(_first_alarm(state.sums, size, conformal_p_values(sample, after)))
+        state = watch(at_start(bets), bets, ConformalSample(sample).p_values(before), RUN_LENGTH)
+        ours.append(_first_alarm(state.sums, size, ConformalSample(sample).p_values(after)))
         everything = _growing(sample, np.concatenate([before, after[: MOST // 4]]), rng)
         found = passed(everything)
         grown.append(np.inf if found is None or found < QUIET else found - QUIET)

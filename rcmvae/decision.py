@@ -6,8 +6,6 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from rcmvae.conformal import ConformalSample
-
 
 class Decision(StrEnum):
     """The answer to the two questions at one alpha."""
@@ -18,13 +16,6 @@ class Decision(StrEnum):
     """Like the training stream, but no labelled channel owns it."""
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     """Unlike anything in the training stream."""
-
-
-def conformal_p_values(
-    calibration: NDArray[np.float64], scores: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """p-values of scores of any shape under an ascending sample (n,): see `ConformalSample`."""
-    return ConformalSample(calibration).p_values(scores)
 
 
 def decide(

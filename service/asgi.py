@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
 
 from rcmvae.errors import RcmvaeError
 from service.access import Access, Scope, ScopedRoute
@@ -99,6 +100,15 @@ ROUTES: tuple[ScopedRoute, ...] = (
 """Every route, and what a key must be good for to use it."""
 
 
+class Application(Starlette):
+    """Starlette without its outermost layer, whose work `EveryRequest` does in our form."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers, from the router outwards."""
+        handled = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        return EveryRequest(DirectRoutes(handled, routes=(PREDICT,)))
+
+
 def create_app(settings: Settings) -> Starlette:
     """The application; what it holds is made when it starts, not here."""
 
@@ -108,9 +118,8 @@ def create_app(settings: Settings) -> Starlette:
             app.state.runtime = runtime
             yield
 
-    app = Starlette(
+    app = Application(
         routes=ROUTES,
-        middleware=[Middleware(EveryRequest), Middleware(DirectRoutes, routes=(PREDICT,))],
         exception_handlers={
             RcmvaeError: on_raised,
             ClientDisconnect: on_disconnect,

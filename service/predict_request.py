@@ -26,6 +26,7 @@ _RATE = "a number between 0 and 1, both excluded"
 _OPTIONS = frozenset(
     {"alpha", "fdr", "include", "coverage", "samples", "seed", "sample_channel", "format"}
 )
+_NO_OPTIONS = frozenset({"dtype"})
 _MEMBERS = _OPTIONS | {"inputs", "columns"}
 _PARAMETERS = _OPTIONS | {"dtype"}
 
@@ -70,6 +71,8 @@ def parse_predict(
     x = _from_bytes(media_type, query, body, signature)
     if len(x) > max_rows:
         raise InvalidInput("body", f"1 to {max_rows} rows", f"{len(x)} rows")
+    if query.keys() <= _NO_OPTIONS:  # as of most requests
+        return PredictRequest(x, None, None, DEFAULT_PARTS, None, None)
     return _with_query(x, query, max_rows)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,12 @@ from rcmvae.reference import NO_LABEL, ReferencePoints, unpack
 from service.points import Points, Source, microseconds, scores_of_reference
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServedReference:
     """Reference points as columns, and their inputs by id.
 
     Attributes:
         points: as the page gets them, with the labels that training knew.
-        input_sha256: of every input's little-endian float32 bytes, as the store has it; empty
-            where the bundle has no inputs.
         usage: share of the training stream in every channel, (K,).
         row: of every id.
         inputs: as ``rcmvae.reference.pack`` made them; None in older bundles.
@@ -29,11 +28,22 @@ class ServedReference:
     """
 
     points: Points
-    input_sha256: list[str]
     usage: NDArray[np.float64]
     row: Mapping[str, int]
     inputs: NDArray[np.uint8] | NDArray[np.float32] | None
     signature: InputSignature
+
+    @cached_property
+    def input_sha256(self) -> list[str]:
+        """Of every input's little-endian float32 bytes, as the store has it.
+
+        Empty where the bundle has no inputs. Only the picture needs it: made at once it would be
+        half of what a swap takes from the requests beside it.
+        """
+        if self.inputs is None:
+            return []
+        rows = (unpack(row, self.signature).astype("<f4") for row in self.inputs)
+        return [hashlib.sha256(row.tobytes()).hexdigest() for row in rows]
 
     def input(self, point_id: str) -> NDArray[np.float32] | None:
         """The input of a point, of the signature's shape; None where there is none."""
@@ -58,7 +68,6 @@ def served_reference(
     )
     return ServedReference(
         points=points,
-        input_sha256=_digests(reference, manifest.input),
         usage=reference.usage,
         row={name: row for row, name in enumerate(ids)},
         inputs=reference.packed,
@@ -68,10 +77,3 @@ def served_reference(
 
 def _labels(reference: ReferencePoints, labels: Sequence[str]) -> list[str | None]:
     return [None if i == NO_LABEL else labels[i] for i in reference.label.tolist()]
-
-
-def _digests(reference: ReferencePoints, signature: InputSignature) -> list[str]:
-    if reference.packed is None:
-        return []
-    rows = (unpack(row, signature).astype("<f4") for row in reference.packed)
-    return [hashlib.sha256(row.tobytes()).hexdigest() for row in rows]

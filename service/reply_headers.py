@@ -16,6 +16,7 @@ _ALWAYS: tuple[RawHeader, ...] = (
     # Answers are of the moment, and of one key.
     (b"cache-control", b"no-store"),
 )
+_NAMES = frozenset(name for name, _ in _ALWAYS)
 
 
 def complete_headers(headers: MutableSequence[RawHeader], request_id: str) -> None:
@@ -26,5 +27,8 @@ def complete_headers(headers: MutableSequence[RawHeader], request_id: str) -> No
         request_id: goes back to the client.
     """
     present = {name for name, _ in headers}
-    headers.extend(pair for pair in _ALWAYS if pair[0] not in present)
+    if present.isdisjoint(_NAMES):  # as of nearly all
+        headers.extend(_ALWAYS)
+    else:
+        headers.extend(pair for pair in _ALWAYS if pair[0] not in present)
     headers.append((HEADER, request_id.encode("ascii")))

@@ -17,6 +17,8 @@ LEASE = timedelta(seconds=30)
 _BEATS = 4
 """Renewals within one lease, so that a store that is away for a moment costs nothing."""
 _REPORT_SECONDS = 0.5
+_TURN_SECONDS = 0.02
+"""Between two looks whether the relabel that runs has ended."""
 
 
 class HeldJob:
@@ -80,6 +82,22 @@ class HeldJob:
             self._jobs.report(self._claim.token, share, message)
         except StoreUnavailable as error:
             logger.warning("the progress was not written down: %s", error)
+
+    def take_turn(self) -> None:
+        """Wait for the relabel that runs, and let no other begin until this job ends.
+
+        One that was killed is waited for until somebody should have taken it over; then the pointer
+        itself has to say who came first.
+
+        Raises:
+            ClaimLost: another worker has the job.
+        """
+        end = time.monotonic() + 2 * self._lease.total_seconds()
+        while not self._jobs.take_turn(self._claim.token):
+            if time.monotonic() > end:
+                logger.warning("a relabel does not end: it is not waited for")
+                return
+            time.sleep(_TURN_SECONDS)
 
     def require_held(self) -> None:
         """Renew job and feedback now.

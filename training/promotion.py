@@ -16,6 +16,7 @@ from rcmvae.bundle import (
 )
 from rcmvae.errors import BundleConflict
 from training.gate import judge
+from training.rebase import Trained, rebased
 from training.relabel import Correction, correction_of, relabel
 from training.retrain_job import Job
 
@@ -58,7 +59,8 @@ def promote_candidate(
 ) -> Promoted:
     """Make, gate and promote a candidate, again from the new parent where the pointer moved.
 
-    The claim is renewed right before: a job that lost it promotes nothing.
+    A refit trains once, and is put on whatever is current then. The claim is renewed right before
+    the promotion: a job that lost it promotes nothing.
 
     Args:
         job: see there.
@@ -69,9 +71,14 @@ def promote_candidate(
     Raises:
         NotPromoted: the gate does not let it pass.
         ClaimLost: another job has the feedback now.
-        BundleConflict: the pointer moved each time.
+        BundleConflict: the pointer moved each time, or to other weights than a refit started with.
     """
-    make = _maker(job)
+    if job.method == "relabel":
+        make = _relabelling(job)
+    else:
+        make = _refitting(job, parent, corrections, gone)
+        job.reporter.take_turn()
+        parent = load_current(job.models)
     for attempt in range(1, ATTEMPTS + 1):
         draft = make(parent, corrections, gone)
         job.reporter.say(GATE_SHARE, f"gate: {draft.bundle_version}")
@@ -93,23 +100,24 @@ def promote_candidate(
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _maker(job: Job) -> Maker:
-    if job.method == "relabel":
-        authors = job.store.authors() if job.cap else {}
-        return lambda parent, corrections, gone: relabel(
-            parent, corrections, gone, authors, job.cap
-        )
+def _relabelling(job: Job) -> Maker:
+    authors = job.store.authors() if job.cap else {}
+    return lambda parent, corrections, gone: relabel(parent, corrections, gone, authors, job.cap)
+
+
+def _refitting(
+    job: Job, parent: Bundle, corrections: Sequence[Correction], gone: Sequence[str]
+) -> Maker:
     # torch is only loaded where it is needed: a relabel has to take seconds.
     from training.refit import refit  # noqa: PLC0415
 
-    def refit_all(
-        parent: Bundle, corrections: Sequence[Correction], gone: Sequence[str]
-    ) -> BundleDraft:
-        applied = (record for record in job.store.applied() if record.feedback_id not in gone)
-        everything = [*(correction_of(record) for record in applied), *corrections]
-        return refit(parent, everything, on_epoch=lambda share: _tell_epoch(job, share))
-
-    return refit_all
+    applied = (record for record in job.store.applied() if record.feedback_id not in gone)
+    everything = [*(correction_of(record) for record in applied), *corrections]
+    draft = refit(parent, everything, on_epoch=lambda share: _tell_epoch(job, share))
+    trained = Trained(parent, as_bundle(draft))
+    return lambda current, brought, replaced: rebased(
+        trained, current, brought, replaced, job.store, job.cap
+    )
 
 
 def _tell_epoch(job: Job, share: float) -> None:

@@ -64,28 +64,44 @@ def relabel(
     Raises:
         NoFreeChannel: a new label found no channel to claim.
     """
-    calibration = parse_calibration(parent.read(CALIBRATION))
+    lineage = Lineage(
+        method="relabel",
+        parent_version=parent.version,
+        feedback_ids=tuple(correction.feedback_id for correction in corrections),
+        withdrawn_ids=tuple(withdrawn),
+        data_sha256=parent.manifest.lineage.data_sha256,
+    )
+    label_map = changed_map(parent, corrections, withdrawn, authors, cap)
+    return remapped(parent, label_map, lineage, _inherited_metrics(parent))
+
+
+def changed_map(
+    parent: Bundle,
+    corrections: Sequence[Correction],
+    withdrawn: Sequence[str],
+    authors: Mapping[str, str] | None,
+    cap: ShareCap | None,
+) -> LabelMap:
+    """The label map of a relabel; see there."""
     label_map = _without(parent, withdrawn)
     if corrections:
         x = np.stack([correction.input for correction in corrections])
         responsibilities = encode(session_of(parent.read(ENCODER)), x).responsibilities()
-        label_map = add_corrections(label_map, corrections, responsibilities, calibration.free_mass)
+        free_mass = parse_calibration(parent.read(CALIBRATION)).free_mass
+        label_map = add_corrections(label_map, corrections, responsibilities, free_mass)
     if cap is not None:
         everybody = {**(authors or {}), **{c.feedback_id: c.author for c in corrections}}
         label_map = capped(label_map, everybody, cap)
-    return write_draft(
-        foundation_of(parent, calibration.temperature),
-        label_map,
-        from_json(parent.manifest.configuration).calibration,
-        Lineage(
-            method="relabel",
-            parent_version=parent.version,
-            feedback_ids=tuple(correction.feedback_id for correction in corrections),
-            withdrawn_ids=tuple(withdrawn),
-            data_sha256=parent.manifest.lineage.data_sha256,
-        ),
-        _inherited_metrics(parent),
-    )
+    return label_map
+
+
+def remapped(
+    parent: Bundle, label_map: LabelMap, lineage: Lineage, metrics: Mapping[str, float]
+) -> BundleDraft:
+    """Another label map on a bundle's foundation."""
+    temperature = parse_calibration(parent.read(CALIBRATION)).temperature
+    config = from_json(parent.manifest.configuration).calibration
+    return write_draft(foundation_of(parent, temperature), label_map, config, lineage, metrics)
 
 
 def _without(parent: Bundle, withdrawn: Sequence[str]) -> LabelMap:

@@ -25,6 +25,13 @@ class Reporter(Protocol):
     def say(self, share: float, message: str) -> None:
         """The share in [0, 1] that is done, and what comes next."""
 
+    def take_turn(self) -> None:
+        """Let nobody else promote until the work ends, as far as that can be had.
+
+        Raises:
+            ClaimLost: another worker has taken the job.
+        """
+
     def require_held(self) -> None:
         """Hold everything for another lease.
 
@@ -55,6 +62,9 @@ class Alone:
 
     def say(self, share: float, message: str) -> None:
         """Nobody listens."""
+
+    def take_turn(self) -> None:
+        """Nobody is asked; the pointer itself says who came first."""
 
     def require_held(self) -> None:
         """Renew the claim on the feedback."""

@@ -1,5 +1,9 @@
 """The retrain job: claim queued feedback, make a candidate, gate it, promote it, say so.
 
+A refit begins with a relabel of all that waits, so that nobody's label waits for the training; it
+claims what found no channel, which it makes room for. What is posted while it trains is for the
+relabels beside it, and its bundle is put on theirs when it ends (training/rebase.py).
+
 A job that is killed at any point leaves the serving bundle as it is and the feedback claimed;
 after the lease another job takes it. What had been promoted before the kill is recognised by the
 ids in the label map, so nothing is applied twice.
@@ -7,13 +11,14 @@ ids in the label map, so nothing is applied twice.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rcmvae.bundle import Bundle, load_current, read_pointer
 from rcmvae.counts import read_label_map
-from rcmvae.errors import ClaimLost
-from rcmvae.feedback import FeedbackRecord, FeedbackStore
+from rcmvae.errors import ClaimLost, StoreUnavailable
+from rcmvae.feedback import Claim, FeedbackRecord, FeedbackStore
 from training.gate import GateConfig
 from training.guard import GuardConfig, by_reason, doubted
 from training.misfit import refusals_of
@@ -41,13 +46,14 @@ def retrain(
 
     Corrections that the gate does not let pass together are tried in parts, by label and then in
     halves, so that nobody's labels are lost for another's; what is refused by itself, or in a part
-    after MOST_REFUSALS, is rejected or set aside with the reason. Only a refit, which is too costly
-    to repeat, queues its batch again.
+    after MOST_REFUSALS, is rejected or set aside with the reason. Only what a refit claims, which
+    is too costly to repeat, is queued again.
 
     Args:
         models: the folder of bundles.
         store: the feedback.
-        method: ``relabel`` adds counts, ``refit`` continues training, also where none waits.
+        method: ``relabel`` adds counts; ``refit`` continues training afterwards, also where none
+            waits.
         gate: what a candidate may lose.
         reporter: who works on it; None for work that no job in the store stands for.
         guard: which labels a person has to look at first; None for none.
@@ -62,26 +68,40 @@ def retrain(
     reporter = reporter or Alone(store)
     tally, homeless = Tally(), set[str]()
     before: str | None = None
+
+    def work(claim: Claim | None, method: RetrainMethod) -> frozenset[str]:
+        reporter.claimed(None if claim is None else claim.token)
+        left = _work(Job(models, store, claim, method, gate, reporter, guard, cap), tally)
+        reporter.claimed(None)
+        return left
+
     # Every round settles what it claims, but for labels that the next round leaves where they are.
     while claim := store.claim(
         worker=worker_name(), limit=CLAIM_LIMIT, lease=reporter.lease, skip_labels=homeless
     ):
-        reporter.claimed(claim.token)
         logger.info("claimed %d corrections", len(claim.records))
         before = before or read_pointer(models)
-        homeless |= _work(Job(models, store, claim, method, gate, reporter, guard, cap), tally)
-        reporter.claimed(None)
-        if method == "refit" and tally.refused:
-            break  # What the gate stopped is queued again, and another fit would be stopped too.
-    if before is None and method == "refit":
-        before = read_pointer(models)
-        _work(Job(models, store, None, method, gate, reporter, guard, cap), tally)
+        homeless |= work(claim, "relabel")
+    if method == "refit":
+        before = before or read_pointer(models)
+        tally.refused = 0
+        work(_for_refit(store, reporter, homeless), "refit")
     if before is None:
         return None
     return _result(models, before, tally, time.perf_counter() - started)
 
 
+def _for_refit(store: FeedbackStore, reporter: Reporter, homeless: Collection[str]) -> Claim | None:
+    """What only a refit can apply; nothing where every label has a channel."""
+    if not homeless:
+        return None
+    return store.claim(
+        worker=worker_name(), limit=CLAIM_LIMIT, lease=reporter.lease, only_labels=homeless
+    )
+
+
 def _result(models: Path, before: str, tally: Tally, seconds: float) -> RetrainResult:
+    settled = {*tally.applied, *tally.quarantined}
     return RetrainResult(
         version=read_pointer(models) or before,
         parent=tally.parent,
@@ -89,7 +109,7 @@ def _result(models: Path, before: str, tally: Tally, seconds: float) -> RetrainR
         withdrawn=tuple(tally.withdrawn),
         rejected=tuple(tally.rejected),
         quarantined=tuple(tally.quarantined),
-        queued=tuple(tally.queued),
+        queued=tuple(name for name in tally.queued if name not in settled),
         held=tuple(tally.held),
         gates=tuple(tally.gates),
         seconds=seconds,
@@ -104,7 +124,9 @@ def _work(job: Job, tally: Tally) -> frozenset[str]:
     except ClaimLost:
         raise  # what is lost is another's
     except BaseException:
-        job.release()
+        # What cannot be released is queued when its lease ends; that must not hide the error.
+        with suppress(ClaimLost, StoreUnavailable):
+            job.release()
         raise
     return homeless
 

@@ -3,11 +3,7 @@
 import argparse
 import logging
 import os
-import signal
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,8 +16,10 @@ from rcmvae.jobs import JobMethod, JobOrigin, JobRecord, JobState, JobStore
 from training.due import Schedule
 from training.guard import GuardConfig
 from training.held_job import LEASE
+from training.refit_process import RefitProcess
 from training.reporter import worker_name
 from training.share_cap import ShareCap
+from training.unwind import unwound_by_sigterm
 from training.watch import WatchConfig, Watcher
 
 METHODS = (JobMethod.AUTO, JobMethod.RELABEL, JobMethod.REFIT)
@@ -80,13 +78,12 @@ def run_retrain(options: argparse.Namespace) -> None:
         JobFailed: the one job failed.
     """
     config = _config(options)
-    with _unwound_by_sigterm(), FeedbackStore.open(options.store) as store:
-        watcher = Watcher(store, config)
+    with unwound_by_sigterm(), FeedbackStore.open(options.store) as store:
         if options.watch:
             logging.getLogger(__name__).info("watching %s", config.models)
-            watcher.watch()
+            Watcher(store, config, RefitProcess(options.store, config)).watch()
         else:
-            job = work_once(store, watcher, options.method, config.lease)
+            job = work_once(store, Watcher(store, config), options.method, config.lease)
             if job.state is JobState.FAILED:
                 raise JobFailed(f"{job.message} (job {job.job_id})")
             print(TypeAdapter(JobRecord).dump_json(job, indent=2).decode())
@@ -128,13 +125,3 @@ def _config(options: argparse.Namespace) -> WatchConfig:
         lease=timedelta(seconds=options.lease),
         keep=options.keep,
     )
-
-
-@contextmanager
-def _unwound_by_sigterm() -> Iterator[None]:
-    """SIGTERM unwinds the stack: a job in hand is given back on the way."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -1,23 +1,26 @@
-"""The retrain service: it asks for the jobs that are due, and works on one job at a time.
+"""The retrain service: it asks for the jobs that are due, and works on them.
 
-Any number of watchers may run on one store; the store lends a job to one of them. A watcher that is
-killed at any point leaves the job to another, which begins it again.
+Relabels are done here, refits in a process beside, so that no label waits for one. Any number of
+watchers may run on one store; the store lends a job to one of them. A watcher that is killed at any
+point leaves the job to another, which begins it again.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Protocol
 
 from rcmvae.bundle import prune, read_pointer
-from rcmvae.errors import ClaimLost, RcmvaeError, StoreUnavailable
+from rcmvae.errors import BundleError, ClaimLost, RcmvaeError, StoreUnavailable
 from rcmvae.feedback import FeedbackStore
 from rcmvae.jobs import (
     JobClaim,
     JobCounts,
+    JobLane,
     JobMethod,
     JobOrigin,
     JobRecord,
@@ -32,7 +35,7 @@ from training.guard import GuardConfig
 from training.held_job import LEASE, HeldJob
 from training.reporter import Reporter, worker_name
 from training.retrain import retrain
-from training.retrain_job import RetrainResult
+from training.retrain_job import RetrainMethod, RetrainResult
 from training.share_cap import ShareCap
 
 logger = logging.getLogger(__name__)
@@ -68,58 +71,102 @@ class WatchConfig:
     cap: ShareCap | None = field(default_factory=ShareCap)
 
 
+class Refits(Protocol):
+    """Who does refits beside a watcher."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether another one may begin."""
+
+    def begin(self, claim: JobClaim) -> None:
+        """Do a claimed job; returns at once."""
+
+    def end(self, store: FeedbackStore) -> None:
+        """Stop, and give back what is not done."""
+
+
 class Watcher:
     """One watcher over an open store.
 
     Args:
         store: the feedback, and the jobs beside it.
         config: how it works.
+        refits: does them beside this watcher; None for the watcher itself, and relabels wait then.
     """
 
-    def __init__(self, store: FeedbackStore, config: WatchConfig) -> None:
+    def __init__(
+        self, store: FeedbackStore, config: WatchConfig, refits: Refits | None = None
+    ) -> None:
         self._store = store
         self._jobs = JobStore.of(store)
         self._config = config
+        self._refits = refits
         self._left = Left()
         self._version: str | None = None
 
     def watch(self, go_on: Callable[[], bool] = lambda: True) -> None:
-        """Work until ``go_on`` says no; a store or a folder that is away is waited for."""
-        while go_on():
-            try:
-                worked = self.step() is not None
-            except (StoreUnavailable, OSError) as error:
-                logger.warning("waiting: %s", error)
-                time.sleep(_STORE_AWAY_SECONDS)
-                continue
-            if not worked:
-                time.sleep(self._config.poll)
+        """Work until ``go_on`` says no; what is away or cannot be read is waited for."""
+        try:
+            while go_on():
+                try:
+                    worked = self.step() is not None
+                except (StoreUnavailable, BundleError, OSError) as error:
+                    logger.warning("waiting: %s", error)
+                    time.sleep(_STORE_AWAY_SECONDS)
+                    continue
+                if not worked:
+                    time.sleep(self._config.poll)
+        finally:
+            if self._refits is not None:
+                self._refits.end(self._store)
 
     def step(self) -> JobRecord | None:
-        """Ask for the job that is due, if any, and work on the next one; None where there is none.
+        """Ask for the job that is due, if any, and begin the next one; None where there is none.
 
         Raises:
             StoreUnavailable: the store is away; a job in hand is then left to whoever comes next.
+            BundleError: the pointer or the bundle that it names cannot be read.
         """
-        if not self._is_work():
-            return None
-        claim = self._jobs.claim(worker_name(), self._config.lease)
-        return None if claim is None else self.work_on(claim)
-
-    def _is_work(self) -> bool:
-        """Whether a job is open that this watcher could take, be it one that it asks for now."""
         jobs = self._jobs.open_jobs()
-        if jobs:
-            now = self._store.clock()
-            return not any(_is_held(job, now) for job in jobs)
+        auto = self._lane_of_auto(jobs)
+        jobs = (*jobs, *self._asked([_lane(job, auto) for job in jobs]))
+        now = self._store.clock()
+        for lane in JobLane:
+            own = [job for job in jobs if _lane(job, auto) is lane]
+            if own and self._may_begin(lane) and not any(_is_held(job, now) for job in own):
+                claim = self._jobs.claim(worker_name(), self._config.lease, (lane,), auto=auto)
+                if claim is not None:
+                    return self._begin(claim)
+        return None
+
+    def _may_begin(self, lane: JobLane) -> bool:
+        return lane is JobLane.RELABEL or self._refits is None or self._refits.is_free
+
+    def _begin(self, claim: JobClaim) -> JobRecord:
+        if self._refits is None or JobLane.of(claim.job.method) is JobLane.RELABEL:
+            return self.work_on(claim)
+        self._refits.begin(claim)
+        return claim.job
+
+    def _lane_of_auto(self, jobs: Sequence[JobRecord]) -> JobLane:
+        """What ``auto`` means: a refit where all that waits finds no free channel."""
+        if all(job.method is not JobMethod.AUTO for job in jobs):
+            return JobLane.RELABEL
+        is_stuck = 0 < self._store.waiting().count <= self._left.count
+        return JobLane.REFIT if is_stuck else JobLane.RELABEL
+
+    def _asked(self, lanes: Sequence[JobLane]) -> tuple[JobRecord, ...]:
+        """Ask for the job that is due beside those that are open, if one is."""
+        if JobLane.RELABEL in lanes:
+            return ()  # It takes all that waits.
         self._follow_pointer()
         waiting, newest = self._store.waiting(), self._jobs.newest(_RECENT)
+        ended = [job for job in newest if not job.is_open]
         now = self._store.clock()
-        due = due_job(waiting, self._left, newest, now, self._config.schedule)
-        if due is None or self._version is None:
-            return False
-        self._jobs.request(due.method, due.origin)
-        return True
+        due = due_job(waiting, self._left, ended, now, self._config.schedule)
+        if due is None or self._version is None or JobLane.of(due.method) in lanes:
+            return ()
+        return (self._jobs.request(due.method, due.origin),)
 
     def _follow_pointer(self) -> None:
         """Another bundle may have a channel for what found none; and it may have come by hand."""
@@ -155,7 +202,9 @@ class Watcher:
             logger.exception("job %s failed", job.job_id)
             self._fail(claim, error)
         except BaseException:
-            self._jobs.give_back(claim.token)
+            # What cannot be given back ends with its lease; an interrupt must not wait for that.
+            with suppress(ClaimLost, StoreUnavailable):
+                self._jobs.give_back(claim.token)
             raise
         return self._jobs.get(job.job_id)
 
@@ -173,7 +222,7 @@ class Watcher:
         declined = self._declined(job)
         if declined is not None:
             return JobResult(JobState.DONE, declined)
-        method = self._method(job, before.count)
+        method: RetrainMethod = "refit" if job.method is JobMethod.REFIT else "relabel"
         config = self._config
         done = retrain(
             config.models, self._store, method, config.gate, reporter, config.guard, config.cap
@@ -211,12 +260,10 @@ class Watcher:
             return "drift, but the last refit was only just now"
         return None
 
-    def _method(self, job: JobRecord, waiting: int) -> Literal["relabel", "refit"]:
-        """What ``auto`` means: a refit where all that waits finds no free channel."""
-        if job.method is JobMethod.REFIT:
-            return "refit"
-        is_stuck = job.method is JobMethod.AUTO and 0 < waiting <= self._left.count
-        return "refit" if is_stuck else "relabel"
+
+def _lane(job: JobRecord, auto: JobLane) -> JobLane:
+    is_open_to_both = job.method is JobMethod.AUTO and job.state is JobState.REQUESTED
+    return auto if is_open_to_both else JobLane.of(job.method)
 
 
 def _is_held(job: JobRecord, now: datetime) -> bool:

@@ -66,7 +66,7 @@ class CaptureStore(OpenedStore):
     def forget_captures(self, oldest: datetime) -> int:
         """Delete the captures from before ``oldest``, and return how many went."""
         with self._database.write() as connection:
-            return captures.delete_before(connection, oldest)
+            return captures.delete_before(connection, oldest, self._clock())
 
     def trim_captures(self, keep: int) -> int:
         """Delete all but the newest ``keep`` captures and return how many went."""

@@ -49,7 +49,7 @@ def newest_without_feedback(connection: Connection, limit: int) -> tuple[Capture
 
     Args:
         connection: in a transaction.
-        limit: at most so many captures are looked at.
+        limit: at most so many captures are read.
     """
     named = select(feedback.c.prediction_id).where(feedback.c.prediction_id.is_not(None))
     query = (
@@ -73,20 +73,22 @@ def delete_oldest(connection: Connection, keep: int) -> int:
     return connection.execute(delete(capture).where(capture.c.seq <= last)).rowcount
 
 
-def delete_before(connection: Connection, oldest: datetime) -> int:
+def delete_before(connection: Connection, oldest: datetime, now: datetime) -> int:
     """Delete the captures that came before the first one that is young enough.
 
     They come in about the order of their times; so nothing is looked at but what goes. One that
-    came late, from another worker, goes with the next one that is old.
+    came late, from another worker, goes with the next one that is old. One that a clock far ahead
+    has written says nothing of its age, and does not keep those behind it.
 
     Args:
         connection: in a transaction.
         oldest: the time of the oldest that stays, aware.
+        now: the time.
 
     Returns:
         How many went.
     """
-    young = select(capture.c.seq).where(capture.c.created >= oldest)
+    young = select(capture.c.seq).where(capture.c.created.between(oldest, now + (now - oldest)))
     first = connection.execute(young.order_by(capture.c.seq).limit(1)).scalar_one_or_none()
     old = delete(capture) if first is None else delete(capture).where(capture.c.seq < first)
     return connection.execute(old).rowcount

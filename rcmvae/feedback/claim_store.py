@@ -22,6 +22,7 @@ class ClaimStore(OpenedStore):
         limit: int,
         lease: timedelta,
         skip_labels: Collection[str] = (),
+        only_labels: Collection[str] | None = None,
     ) -> Claim | None:
         """Borrow the oldest corrections that wait or whose lease has ended; None if none do.
 
@@ -32,13 +33,16 @@ class ClaimStore(OpenedStore):
             limit: at most so many, at least 1.
             lease: how long nobody else can claim them; see renew.
             skip_labels: leave corrections to these labels where they are.
+            only_labels: leave corrections to all others where they are, and what only leaves.
         """
         check_name("worker", worker)
         if limit < 1 or lease <= timedelta(0):
             raise ValueError(f"expected limit >= 1 and lease > 0, got {limit} and {lease}")
         with self._database.write() as connection:
             now = self._clock()
-            return claims.take(connection, worker, limit, now, now + lease, skip_labels)
+            return claims.take(
+                connection, worker, limit, now, now + lease, skip_labels, only_labels
+            )
 
     def renew(self, claim_token: str, lease: timedelta) -> datetime:
         """Let a claim end ``lease`` from now, and return when that is.

@@ -49,10 +49,12 @@ def take(
     now: datetime,
     expires: datetime,
     skip_labels: Collection[str],
+    only_labels: Collection[str] | None,
 ) -> Claim | None:
     """Claim the oldest corrections that are queued or whose lease has ended; None if none are.
 
-    What a bundle has to lose comes with them: what is leaving, and what they replace.
+    What a bundle has to lose comes with them: what they replace, and what is leaving, the latter
+    unless only some labels are asked for.
 
     The candidates stand in a materialized table expression: PostgreSQL may otherwise evaluate the
     limit more than once and take more. SQLite ignores the row locks; its write lock does as much.
@@ -60,9 +62,12 @@ def take(
     lock_lives(connection)
     _end_leases(connection, feedback.c.lease_expires <= now, now)
     token = uuid4().hex
+    wanted = [feedback.c.label.not_in(sorted(skip_labels))]
+    if only_labels is not None:
+        wanted.append(feedback.c.label.in_(sorted(only_labels)))
     due = (
         select(feedback.c.seq)
-        .where(_is_due(now), feedback.c.label.not_in(sorted(skip_labels)))
+        .where(_is_due(now), *wanted)
         .order_by(feedback.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -78,8 +83,9 @@ def take(
     )
     digests = set(connection.execute(statement).scalars())
     replaced = _replace(connection, digests, token, worker, now)
-    oldest = select(feedback.c.seq).where(_may_leave(now)).order_by(feedback.c.seq).limit(limit)
-    connection.execute(update(feedback).where(feedback.c.seq.in_(oldest)).values(lent))
+    if only_labels is None:
+        oldest = select(feedback.c.seq).where(_may_leave(now)).order_by(feedback.c.seq).limit(limit)
+        connection.execute(update(feedback).where(feedback.c.seq.in_(oldest)).values(lent))
     for part in parts(replaced):
         connection.execute(update(feedback).where(feedback.c.feedback_id.in_(part)).values(lent))
     return _claim(connection, token, expires)

@@ -4,6 +4,7 @@ from rcmvae.jobs.moves import promote, reconcile, roll_back
 from rcmvae.jobs.record import (
     JobClaim,
     JobCounts,
+    JobLane,
     JobMethod,
     JobOrigin,
     JobRecord,
@@ -16,6 +17,7 @@ from rcmvae.jobs.versions import VersionState, state_of
 __all__ = [
     "JobClaim",
     "JobCounts",
+    "JobLane",
     "JobMethod",
     "JobOrigin",
     "JobRecord",

@@ -26,6 +26,22 @@ class JobMethod(StrEnum):
     ROLLBACK = "rollback"
 
 
+class JobLane(StrEnum):
+    """Jobs of one lane run one at a time; a relabel goes on beside a refit.
+
+    relabel  relabels, and what is not known yet: seconds
+    refit    refits: minutes
+    """
+
+    RELABEL = "relabel"
+    REFIT = "refit"
+
+    @classmethod
+    def of(cls, method: JobMethod) -> "JobLane":
+        """Where jobs of a method run."""
+        return cls.REFIT if method is JobMethod.REFIT else cls.RELABEL
+
+
 class JobOrigin(StrEnum):
     """Why there is a job: a person asked, labels waited, or what makes a refit due."""
 

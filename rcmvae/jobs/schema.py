@@ -5,8 +5,8 @@ from sqlalchemy import Column, Double, Index, Integer, String, Table, Text
 from rcmvae.feedback.record import MAX_NAME
 from rcmvae.feedback.schema import SEQUENCE, UtcMicroseconds, metadata
 
-# `slot` is the same text for every running job and null for all others: being unique, it lets one
-# job run at a time, on any database.
+# `slot` is the lane of a running job and null for all others: being unique, it lets one job of a
+# lane run at a time, on any database. A refit that is about to promote moves into that of relabels.
 retrain_job = Table(
     "retrain_job",
     metadata,

@@ -1,9 +1,9 @@
-"""The store of jobs: asked for by anybody, worked on by one at a time, never lost.
+"""The store of jobs: asked for by anybody, worked on one of a lane at a time, never lost.
 
 Every method is one transaction, as in the feedback store, whose database this is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -21,6 +21,7 @@ from rcmvae.feedback.store import FeedbackStore
 from rcmvae.jobs.record import (
     JobClaim,
     JobCounts,
+    JobLane,
     JobMethod,
     JobOrigin,
     JobRecord,
@@ -32,7 +33,6 @@ from rcmvae.jobs.schema import retrain_job
 LONGEST_MESSAGE = 2000
 MOST_ATTEMPTS = 5
 """Workers that may die over one job before it counts as failed."""
-_SLOT = "retrain"
 _REQUESTED, _RUNNING = JobState.REQUESTED.value, JobState.RUNNING.value
 
 
@@ -111,26 +111,57 @@ class JobStore:
                 counts=counts.model_dump_json(),
             )
 
-    def claim(self, worker: str, lease: timedelta) -> JobClaim | None:
-        """Take the job whose worker is gone, or the oldest that waits; None while one runs.
+    def claim(
+        self,
+        worker: str,
+        lease: timedelta,
+        lanes: Sequence[JobLane] = tuple(JobLane),
+        *,
+        auto: JobLane = JobLane.RELABEL,
+    ) -> JobClaim | None:
+        """Take the job whose worker is gone, or the oldest that waits; None where none may begin.
 
         A job over which MOST_ATTEMPTS workers died is failed instead.
 
         Args:
             worker: name of the taker, for people to read.
             lease: how long nobody else can take it; see renew.
+            lanes: where to look, in this order.
+            auto: the lane of jobs that leave the method open; in that of refits they become one.
         """
         check_name("worker", worker)
         if lease <= timedelta(0):
             raise ValueError(f"expected lease > 0, got {lease}")
         try:
             with self._database.write() as connection:
-                return _take(connection, worker, self._clock(), lease)
+                now = self._clock()
+                for lane in lanes:
+                    due = _due(connection, now, lane, auto)
+                    if due is not None:
+                        return _take(connection, due, worker, now, lease, lane)
+                return None
         except StoreUnavailable as error:
             # The slot is taken: another worker was faster by less than a transaction.
             if isinstance(error.__cause__, IntegrityError):
                 return None
             raise
+
+    def take_turn(self, token: str) -> bool:
+        """Let no relabel begin until this job ends; False while one runs.
+
+        So that a refit of minutes does not lose the race for the pointer to relabels of seconds.
+
+        Raises:
+            ClaimLost: as renew.
+        """
+        try:
+            with self._database.write() as connection:
+                _set(connection, token, {"slot": JobLane.RELABEL.value})
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, IntegrityError):
+                return False
+            raise
+        return True
 
     def renew(self, token: str, lease: timedelta) -> None:
         """Hold a job for another lease.
@@ -212,14 +243,18 @@ class JobStore:
         return tuple(_record_of(row) for row in rows)
 
 
-def _take(connection: Connection, worker: str, now: datetime, lease: timedelta) -> JobClaim | None:
-    due = _due(connection, now)
-    if due is None:
-        return None
+def _take(
+    connection: Connection,
+    due: Row[Any],
+    worker: str,
+    now: datetime,
+    lease: timedelta,
+    lane: JobLane,
+) -> JobClaim:
     token = uuid4().hex
     values = {
         "state": _RUNNING,
-        "slot": _SLOT,
+        "slot": lane.value,
         "claim_token": token,
         "worker": worker,
         "lease_expires": now + lease,
@@ -227,24 +262,43 @@ def _take(connection: Connection, worker: str, now: datetime, lease: timedelta) 
         "started": due.started if due.started is not None else now,
         "progress": 0.0,
     }
+    if lane is JobLane.REFIT:
+        values["method"] = JobMethod.REFIT.value
     statement = update(retrain_job).where(retrain_job.c.seq == due.seq).values(values)
     row = connection.execute(statement.returning(retrain_job)).one()
     return JobClaim(token, _record_of(row))
 
 
-def _due(connection: Connection, now: datetime) -> Row[Any] | None:
-    """The row to take, locked; None where a worker is at it or nothing waits."""
+def _due(connection: Connection, now: datetime, lane: JobLane, auto: JobLane) -> Row[Any] | None:
+    """The row of a lane to take, locked; None where a worker is at it or nothing waits."""
     running = select(retrain_job).where(retrain_job.c.state == _RUNNING).with_for_update()
-    row = connection.execute(running).one_or_none()
-    if row is not None and row.lease_expires > now:
-        return None
-    if row is not None and row.attempts < MOST_ATTEMPTS:
-        return row
-    if row is not None:
-        _give_up(connection, row.seq, now)
-    waiting = select(retrain_job).where(retrain_job.c.state == _REQUESTED)
+    for row in connection.execute(running).all():
+        own = JobLane.of(JobMethod(row.method))
+        if lane not in (own, row.slot):
+            continue
+        if row.lease_expires > now:
+            return None
+        if own is not lane:
+            # A refit that died while it had the turn: its own lane takes it over.
+            _move(connection, row.seq, own)
+        elif row.attempts < MOST_ATTEMPTS:
+            return row
+        else:
+            _give_up(connection, row.seq, now)
+    methods = [method.value for method in JobMethod if _lane_of(method, auto) is lane]
+    waiting = select(retrain_job).where(
+        retrain_job.c.state == _REQUESTED, retrain_job.c.method.in_(methods)
+    )
     oldest = waiting.order_by(retrain_job.c.seq).limit(1).with_for_update(skip_locked=True)
     return connection.execute(oldest).one_or_none()
+
+
+def _lane_of(method: JobMethod, auto: JobLane) -> JobLane:
+    return auto if method is JobMethod.AUTO else JobLane.of(method)
+
+
+def _move(connection: Connection, seq: int, lane: JobLane) -> None:
+    connection.execute(update(retrain_job).where(retrain_job.c.seq == seq).values(slot=lane.value))
 
 
 def _give_up(connection: Connection, seq: int, now: datetime) -> None:

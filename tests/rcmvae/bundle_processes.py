@@ -4,10 +4,9 @@ Apart from the tests, so that a child need not import pytest and hypothesis befo
 """
 
 import multiprocessing
-import time
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Barrier
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 from rcmvae.bundle import move_pointer, new_version, prune, publish_bundle, read_pointer
@@ -50,16 +49,16 @@ def compete(models: Path, rival: int, start: Barrier) -> None:
         start.wait(30)
 
 
-def swap_until(models: Path, deadline: float) -> None:
+def swap_until(models: Path, stop: Event) -> None:
     """Move between two versions, one name a prefix of the other, as fast as it goes."""
     current, other = FIRST, SHORTER
-    while time.monotonic() < deadline:
+    while not stop.is_set():
         move_pointer(models, current, other)
         current, other = other, current
 
 
-def publish_until(models: Path, deadline: float) -> None:
-    while time.monotonic() < deadline:
+def publish_until(models: Path, stop: Event) -> None:
+    while not stop.is_set():
         parent = read_pointer(models)
         draft = small_draft(new_version(datetime.now(UTC), parent), parent=parent)
         try:
@@ -68,6 +67,6 @@ def publish_until(models: Path, deadline: float) -> None:
             continue
 
 
-def prune_until(models: Path, deadline: float) -> None:
-    while time.monotonic() < deadline:
+def prune_until(models: Path, stop: Event) -> None:
+    while not stop.is_set():
         prune(models, keep=4)

@@ -1,7 +1,9 @@
 """The pointer: strict content, compare-and-swap, never torn, over several processes."""
 
-import itertools
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,30 @@ from tests.rcmvae.bundle_processes import (
     swap_until,
     target_of,
 )
+
+CHANGES = 100
+VERSIONS = 25
+PATIENCE = 60.0
+
+
+@contextmanager
+def beside(models: Path, *works: Callable[[Path, Event], None]) -> Iterator[Callable[[], bool]]:
+    """Processes that work on a models folder until the block ends, however busy the machine is.
+
+    Yields:
+        Says whether they do still, and the test may wait for more.
+    """
+    stop, end = PROCESSES.Event(), time.monotonic() + PATIENCE
+    workers = [PROCESSES.Process(target=work, args=(models, stop)) for work in works]
+    for worker in workers:
+        worker.start()
+    try:
+        yield lambda: time.monotonic() < end and all(worker.is_alive() for worker in workers)
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * len(workers)
 
 
 def hollow_version(models: Path, version: str) -> None:
@@ -167,35 +193,22 @@ def test_readers_never_see_a_torn_pointer(tmp_path: Path) -> None:
     hollow_version(tmp_path, FIRST)
     hollow_version(tmp_path, SHORTER)
     move_pointer(tmp_path, None, FIRST)
-    deadline = time.monotonic() + 1.5
-    writer = PROCESSES.Process(target=swap_until, args=(tmp_path, deadline))
-    writer.start()
-    seen = [read_pointer(tmp_path)]
-    while writer.is_alive():
-        seen.append(read_pointer(tmp_path))
-    writer.join()
-    assert writer.exitcode == 0
+    seen, changes = [read_pointer(tmp_path)], 0
+    with beside(tmp_path, swap_until) as goes_on:
+        while changes < CHANGES and goes_on():
+            seen.append(read_pointer(tmp_path))
+            changes += seen[-1] != seen[-2]
     assert set(seen) == {FIRST, SHORTER}
-    changes = sum(a != b for a, b in itertools.pairwise(seen))
-    assert changes > 10, "the reader hardly met the writer: the test saw nothing"
+    assert changes == CHANGES, "the reader hardly met the writer: the test saw nothing"
 
 
 def test_readers_load_whole_bundles_while_others_publish_and_prune(tmp_path: Path) -> None:
     publish_bundle(tmp_path, small_draft(), expected_parent=None)
-    deadline = time.monotonic() + 2.5
-    writers = [
-        PROCESSES.Process(target=work, args=(tmp_path, deadline))
-        for work in (publish_until, publish_until, prune_until)
-    ]
-    for process in writers:
-        process.start()
-    seen = set()
-    while any(process.is_alive() for process in writers):
-        seen.add(load_current(tmp_path).version)
-    for process in writers:
-        process.join()
-    assert [process.exitcode for process in writers] == [0, 0, 0]
-    assert len(seen) > 3, "the reader hardly met the publishers: the test saw nothing"
+    seen = set[str]()
+    with beside(tmp_path, publish_until, publish_until, prune_until) as goes_on:
+        while len(seen) < VERSIONS and goes_on():
+            seen.add(load_current(tmp_path).version)
+    assert len(seen) == VERSIONS, "the reader hardly met the publishers: the test saw nothing"
 
 
 def test_damaged_current_bundle_is_named(tmp_path: Path) -> None:

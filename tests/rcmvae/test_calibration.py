@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from rcmvae.calibration import Calibration, PValues, ascending, parse_calibration
-from rcmvae.decision import conformal_p_values
+from rcmvae.conformal import ConformalSample
 from rcmvae.errors import BundleDamaged, InvalidInput
 from rcmvae.ood import SCORE_NAMES
 
@@ -138,7 +138,7 @@ def test_not_a_number_is_strangest(question: Callable[..., object], lowest: floa
 def test_ties_only_raise_p_values() -> None:
     scores = np.random.default_rng(0).random(200)
     sample = np.asarray(CALIBRATION.owned)
-    assert np.all(PValues(CALIBRATION).owned(scores) >= conformal_p_values(sample, scores))
+    assert np.all(PValues(CALIBRATION).owned(scores) >= ConformalSample(sample).p_values(scores))
 
 
 def test_smallest_alpha_is_that_of_the_smaller_sample() -> None:

@@ -13,10 +13,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
+from rcmvae.conformal import ConformalSample
 from rcmvae.decision import (
     Decision,
     benjamini_hochberg,
-    conformal_p_values,
     decide,
     decide_batch,
     prediction_set,
@@ -36,7 +36,7 @@ ALPHAS = st.one_of(st.sampled_from([0.05, 0.1, 0.2, 0.5]), st.floats(0.001, 0.99
 def _each_as_the_new_one(scores: list[float]) -> NDArray[np.float64]:
     """p-value of every score against all the others, (n + 1,)."""
     p = [
-        conformal_p_values(np.sort(scores[:i] + scores[i + 1 :]), np.array(scores[i]))
+        ConformalSample(np.sort(scores[:i] + scores[i + 1 :])).p_values(np.array(scores[i]))
         for i in range(len(scores))
     ]
     return np.array(p)
@@ -44,7 +44,7 @@ def _each_as_the_new_one(scores: list[float]) -> NDArray[np.float64]:
 
 @given(st.lists(SCORES, max_size=12), st.lists(SCORES, min_size=1, max_size=5))
 def test_p_value_by_its_definition(calibration: list[float], scores: list[float]) -> None:
-    p = conformal_p_values(np.sort(np.array(calibration)), np.array(scores))
+    p = ConformalSample(np.sort(np.array(calibration))).p_values(np.array(scores))
     expected = [(1 + sum(c >= s for c in calibration)) / (len(calibration) + 1) for s in scores]
     assert_array_equal(p, expected)
 
@@ -63,14 +63,14 @@ def test_distinct_scores_waste_nothing() -> None:
 
 def test_not_a_number_is_stranger_than_everything() -> None:
     calibration = np.array([0.0, 1.0, np.inf])
-    p = conformal_p_values(calibration[:2], np.array([np.nan, np.inf, -np.inf]))
+    p = ConformalSample(calibration[:2]).p_values(np.array([np.nan, np.inf, -np.inf]))
     assert_array_equal(p, [1 / 3, 1 / 3, 1.0])
-    assert conformal_p_values(calibration[:2], np.array([np.nan], dtype=np.float32)) == 1 / 3
+    assert ConformalSample(calibration[:2]).p_values(np.array([np.nan], dtype=np.float32)) == 1 / 3
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3), (0, 3)])
 def test_p_values_have_the_shape_of_the_scores(shape: tuple[int, ...]) -> None:
-    p = conformal_p_values(np.arange(9.0), np.ones(shape, dtype=np.float32))
+    p = ConformalSample(np.arange(9.0)).p_values(np.ones(shape, dtype=np.float32))
     assert p.shape == shape
     assert p.dtype == np.float64
 
@@ -113,7 +113,7 @@ def test_both_questions_together_keep_to_alpha(
 @given(st.integers(1, 3000), st.integers(1, 3000))
 def test_below_the_smallest_alpha_a_question_falls_silent(n: int, m: int) -> None:
     alpha = smallest_alpha((n, m))
-    lowest = [conformal_p_values(np.zeros(size), np.array([np.inf])) for size in (n, m)]
+    lowest = [ConformalSample(np.zeros(size)).p_values(np.array([np.inf])) for size in (n, m)]
     everything = np.array([1.0])
     assert decide(lowest[0], everything, alpha) == [OUT]
     assert decide(everything, lowest[1], alpha) == [UNKNOWN_CLASS]
@@ -141,7 +141,7 @@ def test_prediction_sets_cover_the_truth(seed: int, count: int, alpha: float) ->
     missed = 0
     for i in range(count):
         calibration = np.sort(np.delete(strangeness, i))
-        p = conformal_p_values(calibration, 1.0 - probabilities[i])
+        p = ConformalSample(calibration).p_values(1.0 - probabilities[i])
         missed += str(truth[i]) not in prediction_set(("0", "1", "2"), p, alpha)
     assert missed / count <= alpha
 
@@ -153,7 +153,7 @@ def test_prediction_set_of_a_batch_row_is_in_the_order_of_the_labels() -> None:
 
 def test_p_values_fall_as_scores_rise() -> None:
     calibration = np.sort(np.random.default_rng(0).normal(size=50))
-    p = conformal_p_values(calibration, np.linspace(-4, 4, 99))
+    p = ConformalSample(calibration).p_values(np.linspace(-4, 4, 99))
     assert np.all(np.diff(p) <= 0)
     assert_allclose(p[[0, -1]], [1.0, 1 / 51])
 
@@ -198,7 +198,7 @@ def test_false_discoveries_keep_to_the_rate(outliers: int, dependence: float) ->
         fused = rng.normal(size=100 + batch)
         owned = dependence * fused + (1.0 - dependence) * rng.normal(size=100 + batch)
         fused[100 : 100 + outliers] += 4.0
-        p = [conformal_p_values(np.sort(s[:100]), s[100:]) for s in (fused, owned)]
+        p = [ConformalSample(np.sort(s[:100])).p_values(s[100:]) for s in (fused, owned)]
         flagged = np.array([d is not KNOWN for d in decide_batch(p[0], p[1], rate)])
         shares[draw] = flagged[outliers:].sum() / max(1, flagged.sum())
     assert shares.mean() <= rate + 3.0 * shares.std() / np.sqrt(draws)
@@ -207,7 +207,7 @@ def test_false_discoveries_keep_to_the_rate(outliers: int, dependence: float) ->
 def _false_alarms(rng: np.random.Generator, split: int, alpha: float) -> float:
     """Share of known inputs flagged after one draw of both samples, (2, 400) tests."""
     fused, owned = rng.gamma(2.0, size=split + 400), rng.beta(0.3, 3.0, size=split + 400)
-    p = [conformal_p_values(np.sort(s[:split]), s[split:]) for s in (fused, owned)]
+    p = [ConformalSample(np.sort(s[:split])).p_values(s[split:]) for s in (fused, owned)]
     return float(np.mean([d is not KNOWN for d in decide(p[0], p[1], alpha)]))
 
 

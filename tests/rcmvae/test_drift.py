@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from rcmvae.decision import conformal_p_values
+from rcmvae.conformal import ConformalSample
 from rcmvae.drift import (
     LEVELS,
     MISS,
@@ -117,7 +117,7 @@ def test_no_bet_pays_on_average_but_for_few_calibration_samples(size: int, value
     paying = 0
     for _ in range(samples):
         sample = np.sort(draw(size))
-        p = conformal_p_values(sample, _grid(values))
+        p = ConformalSample(sample).p_values(_grid(values))
         ranks = np.rint(p * (size + 1)).astype(np.int64)
         paying += bool((bets.factors[ranks].mean(axis=0) > 1.0 + 1e-9).any())
     assert paying <= binom.ppf(0.999, samples, MISS)
@@ -135,7 +135,7 @@ def test_false_alarms_keep_to_one_in_the_run_length(size: int) -> None:
     alarms, first_in_time = 0, 0
     for _ in range(streams):
         sample = np.sort(rng.random(size))
-        p = conformal_p_values(sample, rng.random(length))
+        p = ConformalSample(sample).p_values(rng.random(length))
         alarms += watch(at_start(bets), bets, p, RUN_LENGTH).alarms
         first_in_time += watch(at_start(bets), bets, p[:100], RUN_LENGTH).alarms > 0
     assert alarms <= streams * length / RUN_LENGTH
@@ -148,9 +148,11 @@ def test_outliers_are_noticed(size: int, most: int) -> None:
     rng, bets = np.random.default_rng(3), bets_for(size)
     for _ in range(20):
         sample = np.sort(rng.random(size))
-        before = watch(at_start(bets), bets, conformal_p_values(sample, rng.random(5000)), 1e6)
+        before = watch(
+            at_start(bets), bets, ConformalSample(sample).p_values(rng.random(5000)), 1e6
+        )
         scores = np.where(rng.random(most) < 0.1, 2.0, rng.random(most))
-        after = watch(before, bets, conformal_p_values(sample, scores), 1e6)
+        after = watch(before, bets, ConformalSample(sample).p_values(scores), 1e6)
         assert (before.alarms, after.alarms > 0) == (0, True)
 
 

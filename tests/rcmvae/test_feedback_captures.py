@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rcmvae.feedback import Capture, FeedbackStore, NewFeedback
-from tests.rcmvae.feedback_fixtures import pixels, url_of
+from tests.rcmvae.feedback_fixtures import StillClock, pixels, url_of
 
 
 def test_many_captures_are_found_together(tmp_path: Path) -> None:
@@ -47,3 +47,17 @@ def test_what_has_feedback_is_not_offered_again(tmp_path: Path) -> None:
         fewer = store.unlabelled(1)
         assert [capture.prediction_id for capture in fewer.captures] == ["p7"]
         assert [record.feedback_id for record in fewer.feedback] == [by_input.feedback_id]
+
+
+def test_a_clock_that_was_ahead_keeps_nothing_that_is_too_old(tmp_path: Path) -> None:
+    clock = StillClock()
+    days = {"from a year ahead": 365, "old": -3, "young": -1, "a little ahead": 0.01}
+    with FeedbackStore.open(url_of(tmp_path / "f.db"), clock=clock) as store:
+        store.save_captures(
+            [
+                Capture(name, pixels(n), "v1", clock.now + timedelta(days=ahead))
+                for n, (name, ahead) in enumerate(days.items())
+            ]
+        )
+        assert store.forget_captures(clock.now - timedelta(days=2)) == 2
+        assert store.captured_many(days).keys() == {"young", "a little ahead"}

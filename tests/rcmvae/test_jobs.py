@@ -1,4 +1,4 @@
-"""Retrain jobs in the store: one at a time, fenced, taken over, and never lost."""
+"""Retrain jobs in the store: one of a lane at a time, fenced, taken over, and never lost."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ from rcmvae.feedback import FeedbackStore
 from rcmvae.jobs import (
     JobClaim,
     JobCounts,
+    JobLane,
     JobMethod,
     JobOrigin,
     JobRecord,
@@ -119,14 +120,54 @@ def test_many_that_ask_at_once_ask_for_one_job(store_url: str) -> None:
         assert len(set(asked)) == 1
 
 
-def test_one_job_runs_at_a_time_oldest_first(jobs: JobStore) -> None:
-    first, second = ask(jobs), ask(jobs, JobMethod.REFIT)
+def test_one_job_of_a_lane_runs_at_a_time_oldest_first(jobs: JobStore) -> None:
+    first, second = ask(jobs), ask(jobs, JobMethod.AUTO)
     claim = take(jobs)
     assert claim.job.job_id == first.job_id
     assert jobs.claim("other", MINUTE) is None
     jobs.finish(claim.token, JobResult(JobState.FAILED, "x" * 9999))
     assert len(jobs.get(first.job_id).message) == LONGEST_MESSAGE
     assert take(jobs).job.job_id == second.job_id
+
+
+def test_a_relabel_runs_beside_a_refit_until_that_has_the_turn(jobs: JobStore) -> None:
+    refit, relabel = ask(jobs, JobMethod.REFIT), ask(jobs)
+    trains = jobs.claim("a", MINUTE, (JobLane.REFIT,))
+    counts = jobs.claim("b", MINUTE, (JobLane.RELABEL,))
+    assert trains is not None
+    assert counts is not None
+    assert [trains.job.job_id, counts.job.job_id] == [refit.job_id, relabel.job_id]
+    assert not jobs.take_turn(trains.token), "the relabel still runs"
+    jobs.finish(counts.token, JobResult(JobState.DONE, ""))
+    assert jobs.take_turn(trains.token)
+    assert jobs.take_turn(trains.token), "it has it"
+    late = ask(jobs)
+    assert jobs.claim("b", MINUTE) is None
+    jobs.finish(trains.token, JobResult(JobState.DONE, ""))
+    assert take(jobs).job.job_id == late.job_id
+    with pytest.raises(ClaimLost):
+        jobs.take_turn(trains.token)
+
+
+def test_a_refit_that_died_with_the_turn_stops_no_relabel(
+    jobs: JobStore, clock: StillClock
+) -> None:
+    refit = ask(jobs, JobMethod.REFIT)
+    dead = take(jobs)
+    assert jobs.take_turn(dead.token)
+    relabel = ask(jobs)
+    clock.now += 2 * MINUTE
+    assert take(jobs).job.job_id == relabel.job_id
+    again = take(jobs)
+    assert (again.job.job_id, again.job.attempts) == (refit.job_id, 2)
+
+
+def test_an_open_method_is_settled_by_the_lane(jobs: JobStore) -> None:
+    ask(jobs, JobMethod.AUTO)
+    assert jobs.claim("w", MINUTE, (JobLane.RELABEL,), auto=JobLane.REFIT) is None
+    claim = jobs.claim("w", MINUTE, (JobLane.REFIT,), auto=JobLane.REFIT)
+    assert claim is not None
+    assert claim.job.method is JobMethod.REFIT
 
 
 def test_a_dead_workers_job_is_taken_over_and_the_dead_one_is_fenced_off(

@@ -126,7 +126,7 @@ def test_a_first_request_that_does_not_end(
     def in_flight(*_: object, **__: object) -> None:
         raise IdempotencyInFlight("not done")
 
-    monkeypatch.setattr(FeedbackStore, "add", in_flight)
+    monkeypatch.setattr(FeedbackStore, "add_together", in_flight)
     body = {"items": [{"input": row(1), "label": "a"}]}
     answer = client.post("/feedback", json=body, headers={"Idempotency-Key": "k"})
     assert_problem(answer, 409, "Idempotency-Key")

@@ -1,6 +1,5 @@
 """How much one sender may ask for."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,15 +60,6 @@ def test_the_quota_is_used_up_and_told(tmp_path: Path) -> None:
         for path in ("/livez", "/readyz", "/docs"):
             assert client.get(path).status_code == 200
             assert "ratelimit" not in client.get(path).headers
-
-
-def test_after_retry_after_there_is_room_again(tmp_path: Path) -> None:
-    with limited(tmp_path, rate_requests="2/second") as client:
-        while (refused := client.get("/bundle")).status_code == 200:
-            pass
-        assert refused.status_code == 429
-        time.sleep(int(refused.headers["retry-after"]))
-        assert client.get("/bundle").status_code == 200
 
 
 def test_rows_are_counted_with_their_draws(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from rcmvae.bundle import Bundle
 from rcmvae.bundle.manifest import GOLDEN
-from rcmvae.decision import Decision, conformal_p_values, decide, decide_batch
+from rcmvae.conformal import ConformalSample
+from rcmvae.decision import Decision, decide, decide_batch
 from rcmvae.predictor import Predictor
 from tests.training.tiny import tiny_dataset
 from training.data import NO_LABEL
@@ -33,7 +34,9 @@ def _scores(bundle: Bundle, x: NDArray[np.float32]) -> NDArray[np.float64]:
 def _p_values(
     calibration: NDArray[np.float64], judged: NDArray[np.float64]
 ) -> list[NDArray[np.float64]]:
-    return [conformal_p_values(np.sort(c), s) for c, s in zip(calibration, judged, strict=True)]
+    return [
+        ConformalSample(np.sort(c)).p_values(s) for c, s in zip(calibration, judged, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2])

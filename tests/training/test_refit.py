@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from rcmvae.bundle import Bundle, load_current
+from rcmvae.bundle import Bundle, load_bundle, load_current
 from rcmvae.bundle.manifest import GOLDEN, LATENT_MAP, SCORES, WEIGHTS
 from rcmvae.counts import read_label_map
 from rcmvae.errors import BundleDamaged
@@ -97,9 +97,13 @@ def test_weights_that_do_not_fit_are_refused(bundle: Bundle) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Refitted:
-    """What the job made of six nines by a relabel, and then of two fives by a refit."""
+    """What the job made of six nines by a relabel, and then of two fives by a refit.
+
+    ``counted`` is the version that the refit began with.
+    """
 
     relabelled: Bundle
+    counted: Bundle
     refitted: Bundle
     result: RetrainResult
     relabel_ids: list[str]
@@ -119,14 +123,17 @@ def refitted(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Refitte
         result = retrain(models, store, "refit", LENIENT)
         assert result is not None
         statuses = [store.get(i).status for i in (*first, *second)]
-    return Refitted(relabelled, load_current(models), result, first, second, statuses)
+    current = load_current(models)
+    counted = load_bundle(models / str(current.manifest.lineage.parent_version))
+    return Refitted(relabelled, counted, current, result, first, second, statuses)
 
 
-def test_lineage_says_refit_and_with_which_feedback(refitted: Refitted) -> None:
-    lineage = refitted.refitted.manifest.lineage
-    assert lineage.method == "refit"
-    assert lineage.parent_version == refitted.relabelled.version == refitted.result.parent
-    assert list(lineage.feedback_ids) == list(refitted.result.applied) == refitted.refit_ids
+def test_lineage_says_what_was_counted_first_and_then_refitted(refitted: Refitted) -> None:
+    counted, lineage = (b.manifest.lineage for b in (refitted.counted, refitted.refitted))
+    assert (counted.method, lineage.method) == ("relabel", "refit")
+    assert counted.parent_version == refitted.relabelled.version == refitted.result.parent
+    assert list(counted.feedback_ids) == list(refitted.result.applied) == refitted.refit_ids
+    assert (lineage.feedback_ids, lineage.withdrawn_ids) == ((), ())
     assert lineage.data_sha256 == tiny_dataset().sha256
     assert set(refitted.statuses) == {FeedbackStatus.APPLIED}
 

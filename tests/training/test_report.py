@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 from sklearn.decomposition import PCA
 
-from rcmvae.decision import conformal_p_values
+from rcmvae.conformal import ConformalSample
 from tests.training.tiny import (
     SETTINGS,
     TinyRun,
@@ -230,7 +230,7 @@ def test_alarms_begin_above_the_line(size: int, alpha: float, seed: int) -> None
     # Small whole numbers, so that ties occur.
     sample = np.sort(generator.integers(0, 12, size).astype(float))
     scores = np.arange(-1.0, 14.0, 0.5)
-    alarms = conformal_p_values(sample, scores) <= alpha
+    alarms = ConformalSample(sample).p_values(scores) <= alpha
     bound = alarm_above(sample, alpha)
     expected = np.zeros(len(scores), dtype=bool) if bound is None else scores > bound
 

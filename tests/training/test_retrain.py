@@ -241,26 +241,6 @@ def test_one_batch_of_every_kind(
     assert set(statuses(store, refused)) == {FeedbackStatus.REJECTED}
 
 
-def test_a_refit_that_the_gate_stops_is_not_repeated(
-    models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fits = []
-
-    def fitted(parent: Bundle, items: Sequence[Correction], **_: Any) -> BundleDraft:
-        fits.append(len(items))
-        if len(fits) > 1:
-            raise AssertionError("the same corrections were fitted again")
-        return relabel(parent, items, [])
-
-    monkeypatch.setattr("training.refit.refit", fitted)
-    ids = post(store, everything_wrong())
-    before = read_pointer(models)
-    result = retrain(models, store, "refit", STRICT)
-    assert result is not None
-    assert (fits, result.version) == ([len(ids)], before)
-    assert set(statuses(store, ids)) == {FeedbackStatus.QUEUED}
-
-
 def claim_everything(models: Path) -> None:
     """Publish a map in which no channel is free."""
     parent = load_current(models)

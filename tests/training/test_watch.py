@@ -17,6 +17,8 @@ from rcmvae.counts import read_label_map
 from rcmvae.errors import ClaimLost, StoreUnavailable
 from rcmvae.feedback import FeedbackStatus, FeedbackStore
 from rcmvae.jobs import JobMethod, JobOrigin, JobState, JobStore
+from tests.e2e.served import wait_until
+from tests.rcmvae.feedback_fixtures import StillClock
 from tests.training.test_retrain import claim_everything
 from tests.training.tiny import LENIENT, corrections, post
 from tests.training.watch_child import STEPS
@@ -52,14 +54,17 @@ def test_labels_are_applied_unasked_and_then_it_rests(models: Path, store: Feedb
     assert len(JobStore.of(store).newest(9)) == 1
 
 
-def test_a_burst_is_one_batch(models: Path, store: FeedbackStore) -> None:
+def test_a_burst_is_one_batch(models: Path, store_url: str) -> None:
     schedule = Schedule(quiet=timedelta(seconds=0.3), longest_wait=timedelta(seconds=60))
-    watching = Watcher(store, WatchConfig(models, LENIENT, schedule, 0.01))
-    for item in corrections(3, 5):
-        post(store, [item])
-        assert watching.step() is None
-    time.sleep(0.3)
-    job = watching.step()
+    clock = StillClock()
+    with FeedbackStore.open(store_url, clock=clock) as store:
+        watching = Watcher(store, WatchConfig(models, LENIENT, schedule, 0.01))
+        for item in corrections(3, 5):
+            post(store, [item])
+            clock.now += timedelta(seconds=0.2)
+            assert watching.step() is None
+        clock.now += timedelta(seconds=0.1)
+        job = watching.step()
     assert job is not None
     assert job.counts.applied == 5
     assert len(list_versions(models)) == 2
@@ -150,7 +155,7 @@ def test_an_interrupt_gives_the_job_back(
     assert (job.state, store.counts_by_status().queued) == (JobState.REQUESTED, 1)
     other = watcher(models, store).step()
     assert other is not None
-    assert (other.job_id, other.attempts, other.counts.applied) == (job.job_id, 2, 1)
+    assert (other.job_id, other.attempts, other.counts.applied) == (job.job_id, 1, 1)
 
 
 def test_a_store_that_is_away_is_waited_for(
@@ -189,24 +194,74 @@ def test_a_job_that_a_watcher_took_first_is_followed(models: Path, store: Feedba
     assert first.counts.applied + ours.counts.applied == 2
 
 
-def test_a_lease_is_renewed_while_the_work_goes_on(models: Path, store: FeedbackStore) -> None:
+def test_a_lease_is_renewed_while_the_work_goes_on(models: Path, store_url: str) -> None:
+    lease, clock = timedelta(seconds=0.4), StillClock()
+    with FeedbackStore.open(store_url, clock=clock) as store:
+        post(store, corrections(3, 1))
+        jobs = JobStore.of(store)
+        jobs.request(JobMethod.RELABEL, JobOrigin.REQUEST)
+        claim = jobs.claim("slow", lease)
+        assert claim is not None
+
+        def is_renewed() -> bool:
+            return jobs.get(claim.job.job_id).lease_expires == clock.now + lease
+
+        with HeldJob(store, jobs, claim, lease) as held:
+            feedback = store.claim(worker="slow", limit=9, lease=lease)
+            assert feedback is not None
+            held.claimed(feedback.token)
+            for _ in range(3):
+                clock.now += 0.75 * lease
+                wait_until(is_renewed, "the next beat")
+            assert jobs.claim("fast", lease) is None
+            assert store.claim(worker="fast", limit=9, lease=lease) is None
+            held.require_held()
+        clock.now += lease
+        assert jobs.claim("fast", lease) is not None
+        with pytest.raises(ClaimLost):
+            held.require_held()
+
+
+class _Interrupt(BaseException):
+    """As SIGTERM unwinds the stack."""
+
+
+@pytest.mark.parametrize("step", ["the job", "the feedback"])
+def test_an_interrupt_ends_the_watcher_also_while_the_store_is_away(
+    models: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def away(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    def interrupted(*_: object) -> None:
+        monkeypatch.setattr(JobStore, "give_back", away)
+        monkeypatch.setattr(FeedbackStore, "release", away)
+        raise _Interrupt
+
+    where = {"the job": "training.watch.retrain", "the feedback": "training.retrain.load_current"}
+    monkeypatch.setattr(where[step], interrupted)
     post(store, corrections(3, 1))
-    jobs, lease = JobStore.of(store), timedelta(seconds=0.4)
-    jobs.request(JobMethod.RELABEL, JobOrigin.REQUEST)
-    claim = jobs.claim("slow", lease)
-    assert claim is not None
-    with HeldJob(store, jobs, claim, lease) as held:
-        feedback = store.claim(worker="slow", limit=9, lease=lease)
-        assert feedback is not None
-        held.claimed(feedback.token)
-        time.sleep(1.0)
-        assert jobs.claim("fast", lease) is None
-        assert store.claim(worker="fast", limit=9, lease=lease) is None
-        held.require_held()
-    time.sleep(0.5)
-    assert jobs.claim("fast", lease) is not None
-    with pytest.raises(ClaimLost):
-        held.require_held()
+    with pytest.raises(_Interrupt):
+        watcher(models, store).watch()
+
+
+def test_a_bundle_that_cannot_be_read_is_waited_for(
+    models: Path, store: FeedbackStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    pointer = models / "CURRENT"
+    named = pointer.read_text()
+    pointer.write_text("20200101T000000Z-00000000\n")
+    post(store, corrections(3, 1))
+    steps = iter((True, True, False))
+
+    def go_on() -> bool:
+        if "waiting:" in caplog.text:
+            pointer.write_text(named)
+        return next(steps)
+
+    watcher(models, store).watch(go_on)
+    assert "20200101T000000Z-00000000" in caplog.text
+    assert store.counts_by_status().applied == 1
 
 
 @pytest.mark.slow
