@@ -46,7 +46,7 @@ def _feedback(page: Page) -> None:
 
 
 def _numbers(page: Page) -> None:
-    page.get_by_label("Colour").select_option("total")
+    page.get_by_label("Colour by").select_option("total")
     expect(page.get_by_text("at least")).to_be_visible()
 
 

@@ -16,9 +16,11 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import CDPSession, Page, Request, expect
+from playwright.sync_api import Browser, CDPSession, Page, Request, expect
 
+from tests.browser.chromium import open_tab
 from tests.browser.digits_service import digits_service
+from tests.browser.map_view import map_view
 from tests.e2e.served import Server
 from tests.training.tiny import TinyRun, unseen
 
@@ -79,6 +81,39 @@ def test_the_queue_is_labelled_by_keys_alone(server: Server, page: Page) -> None
     assert stored.rows == [(queue[0], "3", "queued"), (queue[2], "7", "withdrawn")]
 
 
+def test_a_queue_that_got_no_answer_is_asked_for_again(server: Server, browser: Browser) -> None:
+    with open_tab(browser, expected="the server responded with a status of 503") as tab:
+        page = tab.page
+        page.clock.install()
+        problem = {"title": "Overloaded", "status": 503, "detail": "too many requests wait"}
+        page.route(
+            "**/candidates*",
+            lambda route: route.fulfill(
+                status=503, content_type="application/problem+json", body=json.dumps(problem)
+            ),
+            times=1,
+        )
+        page.goto(server.url)
+        expect(page.get_by_text("No answer yet: too many requests wait")).to_be_visible()
+        page.clock.fast_forward("00:10")
+        expect(page.get_by_text("more wait")).to_be_visible()
+
+
+def test_every_colour_has_its_legend(server: Server, page: Page) -> None:
+    page.goto(server.url)
+    chosen = page.get_by_label("Colour by")
+    expect(chosen).to_be_visible()
+    legend = page.get_by_role("region", name="Legend and filter")
+    numbers = {"total", "aleatoric", "epistemic", "p_familiar", "p_owned", "created"}
+    offered = set(chosen.locator("option").evaluate_all("all => all.map(one => one.value)"))
+    assert offered >= {"label", "predicted", "channel", "bundle_version", *numbers}
+    for by in sorted(offered):
+        chosen.select_option(by)
+        expect(legend.get_by_role("slider")).to_have_count(2 if by in numbers else 0)
+        if by not in numbers:
+            expect(legend.locator(".entry").first).to_be_visible()
+
+
 def test_a_name_is_typed_without_a_click(server: Server, page: Page) -> None:
     stored = Stored(server)
     page.goto(server.url)
@@ -101,7 +136,7 @@ def test_a_label_is_dragged_onto_a_channel_or_given_by_its_key(server: Server, p
     cards = page.get_by_role("list", name="Channel cards").get_by_role("button")
     first, second = (int(cards.nth(n).get_attribute("data-channel") or "") for n in (0, 1))
     # Reference points have no prediction id.
-    page.get_by_label("Colour").select_option("source")
+    page.get_by_label("Colour by").select_option("source")
     page.get_by_role("button", name=re.compile("^reference")).click()
 
     stored = Stored(server)
@@ -135,17 +170,6 @@ def test_text_from_elsewhere_is_no_label(server: Server, page: Page) -> None:
     expect(page.locator(".deed")).to_have_count(0)
 
 
-def drawn_camera(page: Page) -> tuple[float, float, float]:
-    """Centre and zoom of the map, once what came before is drawn."""
-    page.evaluate(
-        "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
-    )
-    text = page.locator(".map").get_attribute("data-camera")
-    assert text is not None
-    x, y, zoom = (float(part) for part in text.split())
-    return x, y, zoom
-
-
 def touch(session: CDPSession, kind: str, *places: tuple[float, float]) -> None:
     points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
     session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
@@ -153,26 +177,21 @@ def touch(session: CDPSession, kind: str, *places: tuple[float, float]) -> None:
 
 def test_two_fingers_zoom_about_the_place_between_them(server: Server, page: Page) -> None:
     page.goto(server.url)
-    shown = page.locator(".map")
-    expect(shown).to_have_attribute("data-camera", re.compile(r"\d"))
     expect(page.get_by_role("list", name="Channel cards")).to_be_visible()
-    box = shown.bounding_box()
-    assert box is not None
-    x, y = box["x"] + 300, box["y"] + 250
+    frame = map_view(page)
+    x, y = frame.left + 300, frame.top + 250
     session = page.context.new_cdp_session(page)
     touch(session, "touchStart", (x - 20, y))
     touch(session, "touchStart", (x - 20, y), (x + 20, y))
     # From the first move on the map stays where hands put it, however its frame changes.
     touch(session, "touchMove", (x - 40, y), (x + 40, y))
-    before = drawn_camera(page)
+    before = map_view(page)
     touch(session, "touchMove", (x - 80, y), (x + 80, y))
-    after = drawn_camera(page)
-    assert after[2] - before[2] == pytest.approx(1)
-    scale = 2 ** before[2]
-    dx, dy = x - box["x"] - box["width"] / 2, y - box["y"] - box["height"] / 2
-    fixed = (before[0] + dx / scale, before[1] - dy / scale)
+    after = map_view(page)
+    assert after.zoom - before.zoom == pytest.approx(1)
+    fixed = before.place((x, y))
     # Closer by two, the centre is half as far from what stays in its place.
-    np.testing.assert_allclose(after[:2], (np.add(before[:2], fixed)) / 2, atol=1e-3)
+    np.testing.assert_allclose(after.centre, np.add(before.centre, fixed) / 2, atol=1e-3)
     touch(session, "touchEnd", (x - 80, y))
     touch(session, "touchEnd")
     expect(page.get_by_text("selected")).to_have_count(0)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 
 from tests.browser.digits_service import digits_service
+from tests.browser.map_view import map_view, places
 from tests.e2e.served import Server, wait_until
 from tests.training.tiny import TinyRun
 
@@ -55,27 +56,12 @@ def open_captures(server: Server, page: Page) -> Pixels:
     table = pa.ipc.open_stream(server.get("/latent-map").content).read_all()
     page.goto(server.url)
     expect(page.locator(".map")).to_have_attribute("data-points", str(len(table)))
-    # The strip of channels takes room from the map.
     expect(page.get_by_role("list", name="Channel cards")).to_be_visible()
-    page.get_by_label("Colour").select_option("source")
+    page.get_by_label("Colour by").select_option("source")
     page.get_by_role("button", name=re.compile("^reference")).click()
     captured = np.array(table["source"].to_pylist()) == "capture"
-    places = pixels(table, page)
-    ids = np.array(places.ids)[captured]
-    return Pixels(tuple(ids.tolist()), places.xy[captured])
-
-
-def pixels(table: pa.Table, page: Page) -> Pixels:
-    x, y = (table[name].to_numpy().astype(np.float64) for name in ("x", "y"))
-    shown = page.locator(".map")
-    box = shown.bounding_box()
-    camera = shown.get_attribute("data-camera")
-    assert box is not None
-    assert camera is not None
-    centre_x, centre_y, zoom = (float(text) for text in camera.split())
-    across = box["x"] + box["width"] / 2 + (x - centre_x) * 2**zoom
-    down = box["y"] + box["height"] / 2 - (y - centre_y) * 2**zoom
-    return Pixels(tuple(table["point_id"].to_pylist()), np.stack([across, down], axis=1))
+    ids = np.array(table["point_id"].to_pylist())[captured]
+    return Pixels(tuple(ids.tolist()), map_view(page).pixels(places(table))[captured])
 
 
 def drag(page: Page, outline: Sequence[tuple[float, float]]) -> None:
@@ -101,10 +87,10 @@ def labels_in_store(server: Server) -> list[tuple[str, str]]:
 
 
 def test_lasso_then_key_stores_exactly_what_was_drawn_around(server: Server, page: Page) -> None:
-    places = open_captures(server, page)
-    outline = around(places.fullest(60), 70)
-    expected = places.inside(outline)
-    assert 5 < len(expected) < len(places.ids) / 2
+    shown = open_captures(server, page)
+    outline = around(shown.fullest(60), 70)
+    expected = shown.inside(outline)
+    assert 5 < len(expected) < len(shown.ids) / 2
 
     page.get_by_role("radio", name="Lasso").click()
     drag(page, outline)
@@ -119,21 +105,27 @@ def test_lasso_then_key_stores_exactly_what_was_drawn_around(server: Server, pag
     assert set(stored) == {(name, "3") for name in expected}
 
 
-def test_shift_adds_alt_takes_away_and_undo_takes_back(server: Server, page: Page) -> None:
-    places = open_captures(server, page)
-    middle = places.fullest(40)
-    first = places.inside(around(middle, 50))
-    elsewhere = places.fullest(40, without=first)
-    outlines = [around(middle, 50), around(elsewhere, 50), around(middle, 20)]
-    first, added, removed = (places.inside(outline) for outline in outlines)
+def test_a_box_with_shift_adds_alt_takes_away_and_undo_takes_back(
+    server: Server, page: Page
+) -> None:
+    shown = open_captures(server, page)
+    middle = shown.fullest(40)
+    first = shown.inside(around(middle, 50))
+    elsewhere = shown.fullest(40, without=first)
+    (left, top), (right, bottom) = elsewhere - 50, elsewhere + 50
+    box = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    outlines = [around(middle, 50), box, around(middle, 20)]
+    first, added, removed = (shown.inside(outline) for outline in outlines)
     expected = (first | added) - removed
     assert len({frozenset(one) for one in (first, first | added, expected)}) == 3
 
     page.get_by_role("radio", name="Lasso").click()
     drag(page, outlines[0])
+    page.get_by_role("radio", name="Box").click()
     page.keyboard.down("Shift")
-    drag(page, outlines[1])
+    drag(page, [box[0], box[2]])
     page.keyboard.up("Shift")
+    page.get_by_role("radio", name="Lasso").click()
     page.keyboard.down("Alt")
     drag(page, outlines[2])
     page.keyboard.up("Alt")

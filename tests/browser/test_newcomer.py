@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as Late
 
 from tests.browser.chromium import ROOT, open_tab
+from tests.browser.map_view import map_view, places
 from tests.e2e.quickstart_run import QuickstartRun, free_port
 from training.data import load_source
 
@@ -165,7 +166,7 @@ def picture(address: str) -> Picture:
     truth = [str(digits[int(one[2:])]) if one.startswith("r-") else "" for one in names]
     decision, label = (np.array(table[name].to_pylist()) for name in ("decision", "predicted"))
     return Picture(
-        xy=np.stack([table["x"].to_numpy(), table["y"].to_numpy()], axis=1).astype(np.float64),
+        xy=places(table),
         answer=np.where(decision == "known", label, decision),
         truth=np.array(truth),
     )
@@ -175,13 +176,7 @@ def share_in_colour(page: Page, entry: Locator, xy: NDArray[np.float64]) -> floa
     """Share of points that are drawn in the colour of a legend's entry."""
     painted = entry.locator(".dot").evaluate("dot => getComputedStyle(dot).backgroundColor")
     colour = np.array([int(part) for part in re.findall(r"\d+", painted)[:3]])
-    shown = page.locator(".map")
-    box, camera = shown.bounding_box(), shown.get_attribute("data-camera")
-    assert box is not None
-    assert camera is not None
-    centre_x, centre_y, zoom = (float(text) for text in camera.split())
-    pixels = (xy - [centre_x, centre_y]) * 2**zoom * [1, -1]
-    pixels += [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    pixels = map_view(page).pixels(xy)
     with Image.open(io.BytesIO(page.screenshot())) as screen:
         rgb = np.asarray(screen.convert("RGB")).astype(np.int64)
     columns, rows = np.rint(pixels).astype(int).T

@@ -1,13 +1,16 @@
 """The page over vectors: no pictures anywhere, their values in place of them."""
 
+import json
+import re
 from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.digits_service import captures
+from tests.browser.map_view import map_view, places
 from tests.e2e.served import Server, serving, wait_until
 from tests.training.tiny import run_main, set_flags
 from training.data import load_source
@@ -50,6 +53,7 @@ def test_values_stand_where_pictures_would(server: Server, page: Page) -> None:
     page.goto(server.url)
     (first,) = server.get("/candidates?count=1&include=input").json()["candidates"]
     shown = page.get_by_label("Values of the input")
+    expect(shown).to_be_visible()
     expect(shown.locator("dt").first).to_have_text("alcohol")
     expect(shown.locator("dd").first).to_have_text(three_digits(first["input"][0]))
     expect(page.get_by_role("list", name="Channel cards").get_by_role("button")).not_to_have_count(
@@ -83,17 +87,11 @@ def test_hovering_tells_the_values(server: Server, page: Page) -> None:
     shown = page.locator(".map")
     expect(shown).to_have_attribute("data-points", str(len(table)))
     expect(page.get_by_role("list", name="Channel cards")).to_be_visible()
-    page.wait_for_function("document.querySelector('.map').dataset.camera")
-    box, camera = shown.bounding_box(), shown.get_attribute("data-camera")
-    assert box is not None
-    assert camera is not None
-    centre_x, centre_y, zoom = (float(text) for text in camera.split())
-    xy = np.stack([table["x"].to_numpy(), table["y"].to_numpy()], axis=1).astype(np.float64)
-    pixels = (xy - [centre_x, centre_y]) * 2**zoom * [1, -1]
-    pixels += [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    view = map_view(page)
+    pixels = view.pixels(places(table))
     # The point with most room around it, away from the legend.
     distance = np.linalg.norm(pixels[:, None] - pixels[None], axis=2) + 1e9 * np.eye(len(pixels))
-    room = np.where(pixels[:, 0] < box["x"] + box["width"] - 300, distance.min(axis=1), 0)
+    room = np.where(pixels[:, 0] < view.left + view.width - 300, distance.min(axis=1), 0)
     alone = int(room.argmax())
     page.mouse.move(*pixels[alone])
     values = np.ravel(server.get(f"/points/{table['point_id'][alone].as_py()}").json()["input"])
@@ -102,3 +100,58 @@ def test_hovering_tells_the_values(server: Server, page: Page) -> None:
         three_digits(values[0])
     )
     expect(card).to_contain_text("and 3 more")
+
+
+def test_values_are_typed_and_answered(server: Server, page: Page) -> None:
+    wine = load_source("wine").train
+    typed = [float(f"{value:.6g}") for value in wine.x[30].tolist()]
+    page.goto(server.url)
+    page.get_by_role("tab", name="Live").click()
+    fields = page.get_by_role("group", name="Values to try").get_by_role("textbox")
+    expect(fields).to_have_count(len(typed))
+    # Those of some input of the map are there to begin with.
+    expect(fields.last).to_have_value(re.compile(r"\d"))
+    for field, value in zip(fields.all(), typed, strict=True):
+        field.fill(str(value))
+    with page.expect_request(lambda request: request.url.endswith("/predict")) as request:
+        page.keyboard.press("Enter")
+    sent = json.loads(request.value.post_data or "")["inputs"]
+    np.testing.assert_allclose(sent, [typed])
+    response = request.value.response()
+    assert response is not None
+    prediction = response.json()["predictions"][0]
+
+    decision = prediction["ood"]["decision"]
+    verdict = prediction["label"] if decision == "known" else decision.replace("_", " ")
+    expect(page.locator(".verdict")).to_have_text(verdict)
+    expect(page.get_by_text("Unsure about:")).to_be_visible()
+    decoded = server.post("/reconstruct?channels=1", {"inputs": [typed]}).json()
+    best = decoded["reconstructions"][0][0]
+    rows = page.get_by_role("region", name="Values and what is decoded").get_by_role("row")
+    expect(rows.nth(0)).to_contain_text(f"as channel {prediction['channel']}")
+    expect(rows.nth(1)).to_contain_text(
+        f"alcohol{three_digits(typed[0])}{three_digits(best['values'][0])}"
+        f" ± {three_digits(best['sigma'][0])}"
+    )
+
+    # What is no number is not sent, and is named.
+    fields.nth(1).fill("red")
+    expect(page.get_by_text("malic_acid: type a number.")).to_be_visible()
+    expect(page.get_by_role("button", name="Ask")).to_be_disabled()
+    paste(fields.first, "\t".join(str(value) for value in wine.x[60].tolist()))
+    expect(fields.nth(1)).to_have_value(f"{wine.x[60][1]:.6g}")
+    expect(page.get_by_role("button", name="Ask")).to_be_enabled()
+    paste(fields.first, "1 2 3")
+    expect(page.locator(".notice.bad")).to_contain_text("13 values, and these are 3")
+
+
+def paste(field: Locator, text: str) -> None:
+    field.evaluate(
+        """(field, text) => {
+          const data = new DataTransfer();
+          data.setData("text/plain", text);
+          const bubbles = { clipboardData: data, bubbles: true, cancelable: true };
+          field.dispatchEvent(new ClipboardEvent("paste", bubbles));
+        }""",
+        text,
+    )

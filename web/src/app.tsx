@@ -51,6 +51,7 @@ export function App() {
             {!points.value && <p class="empty-map">{mapTrouble.value ?? trouble.value ?? "Asking for the map ..."}</p>}
             {!DRAWS && <p class="hint no-webgl">This browser has no WebGL 2: the map is a table.</p>}
             <Legend />
+            <Notices />
           </div>
           <ChannelStrip />
         </div>
@@ -71,7 +72,6 @@ export function App() {
           </div>
         </aside>
       </main>
-      <Notices />
       <KeyDialog onKey={() => void refreshForKey()} />
     </>
   );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Deed, pendingLabels, undoable, waiting, withDeed } from "../src/data/history";
+import { type Deed, pendingLabels, spokenFor, undoable, waiting, withDeed } from "../src/data/history";
 
 function deed(number: number, status: Deed["status"], label = "9"): Deed {
   return { number, label, pointIds: [`p${number}`, "shared"], feedbackIds: [`f${number}`], status, reason: null };
@@ -22,6 +22,11 @@ describe("what was labelled", () => {
     expect(pending.get("shared")).toBe("4");
     expect(pending.get("p1")).toBe("6");
     expect(pending.has("p2")).toBe(false);
+  });
+
+  it("speaks for its points until it is taken back", () => {
+    const points = spokenFor([deed(4, "applied"), deed(3, "withdrawn"), deed(2, "failed"), deed(1, "quarantined")]);
+    expect(points).toEqual(new Set(["p4", "p1", "shared"]));
   });
 
   it("waits until it is learned", () => {

@@ -1,12 +1,14 @@
 import { float32, int16, tableFromArrays, tableToIPC, timestamp, utf8, dictionary } from "@uwdata/flechette";
 import { describe, expect, it } from "vitest";
+import { noSelection } from "../src/data/selection";
+import { drawingOf } from "../src/map/drawing";
 import { changed, summaryOf } from "../src/data/change";
 import { nameAt, NONE } from "../src/data/category";
 import { NO_FILTER, only, passing, ranged, toggled } from "../src/data/filter";
 import { unnamedGroups } from "../src/data/groups";
 import { between, startsOf } from "../src/data/morph";
 import { paint } from "../src/data/paint";
-import { UNNAMED_COLOUR } from "../src/data/palette";
+import { FADED, UNNAMED_COLOUR } from "../src/data/palette";
 import { type Points, readPoints, STRANGE, UNNAMED } from "../src/data/points";
 
 /** A map as the service writes it: knowns on a line, a knot of unknowns, one stray. */
@@ -77,6 +79,21 @@ describe("the map's points", () => {
     expect(groups[0]!.centre[1]).toBe(15);
     const labelled = new Uint8Array(points.count).fill(1);
     expect(unnamedGroups(points, labelled)).toEqual([]);
+  });
+
+  it("that a filter leaves out are grey and stay where they are", () => {
+    const visible = Uint8Array.from(points.categories.answer.codes, (code) => (code === 0 ? 1 : 0));
+    const { positions, fill, raised } = drawingOf({
+      points, paint: paint(points, "answer", "light"), visible, selection: noSelection(points.count),
+      pending: new Map(), theme: "light", labels: points.labels, zoomIn: 0,
+    }, points.positions);
+    expect(positions).toBe(points.positions);
+    const out = visible.indexOf(0);
+    expect([...fill.subarray(4 * out, 4 * out + 3)]).toEqual([...FADED.light]);
+    expect(fill[4 * out + 3]).toBeGreaterThan(0);
+    expect([...fill.subarray(4 * visible.indexOf(1), 4 * visible.indexOf(1) + 3)]).not.toEqual([...FADED.light]);
+    // Unknown ones are loud no more.
+    expect(raised).toBeNull();
   });
 
   it("pass a filter by code and by number", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { carried, chosen, combine, noSelection } from "../src/data/selection";
+import { carried, chosen, combine, noSelection, within } from "../src/data/selection";
 
 describe("a selection", () => {
   const three = combine(noSelection(6), [1, 3, 5], "replace");
@@ -18,6 +18,13 @@ describe("a selection", () => {
   it("leaves the one before as it was", () => {
     combine(three, [0], "add");
     expect(three.count).toBe(3);
+  });
+
+  it("leaves out what is greyed, and has it again when that is shown", () => {
+    const shown = within(three, Uint8Array.from([1, 1, 1, 0, 1, 1]));
+    expect(chosen(shown)).toEqual([1, 5]);
+    expect(shown.count).toBe(2);
+    expect(within(three, new Uint8Array(6).fill(1))).toEqual(three);
   });
 
   it("follows its points into another version, without those that are gone", () => {

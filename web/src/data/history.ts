@@ -32,6 +32,12 @@ export function pendingLabels(history: readonly Deed[]): Map<string, string> {
   return pending;
 }
 
+/** Points that were labelled, and whose label was not taken back or refused. */
+export function spokenFor(history: readonly Deed[]): Set<string> {
+  const standing = history.filter((deed) => !["failed", "withdrawing", "withdrawn", "rejected"].includes(deed.status));
+  return new Set(standing.flatMap((deed) => deed.pointIds));
+}
+
 /** How many labels wait to be learned. */
 export function waiting(history: readonly Deed[]): number {
   return history.reduce((sum, deed) => sum + (deed.status === "queued" ? deed.feedbackIds.length : 0), 0);

@@ -17,6 +17,13 @@ export function combine(before: Selection, rows: ArrayLike<number>, how: Combine
   return { mask, count: mask.reduce((sum, chosen) => sum + chosen, 0) };
 }
 
+/** Of what is chosen, the rows that a mask lets through. */
+export function within(selection: Selection, mask: Uint8Array): Selection {
+  if (!selection.count || mask.length !== selection.mask.length) return selection;
+  const kept = selection.mask.map((chosen, row) => chosen & mask[row]!);
+  return { mask: kept, count: kept.reduce((sum, chosen) => sum + chosen, 0) };
+}
+
 /** The chosen rows in ascending order. */
 export function chosen(selection: Selection): number[] {
   const rows: number[] = [];

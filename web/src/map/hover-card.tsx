@@ -4,6 +4,7 @@ import type { Place } from "../data/places";
 import type { Points } from "../data/points";
 import { ago, short } from "../parts/format";
 import { Thumbnail } from "../parts/picture";
+import { Term } from "../parts/term";
 import { PointValues } from "../parts/values";
 import { pending } from "../state/labelling";
 import { points } from "../state/map";
@@ -43,12 +44,12 @@ export function Facts({ points: shown, row }: { points: Points; row: number }) {
   return (
     <dl class="facts">
       <dt>Answer</dt><dd><b>{nameAt(categories.answer, row)}</b></dd>
-      {nameAt(categories.decision, row) !== "known" && <><dt>Nearest</dt><dd>{nameAt(categories.predicted, row)}</dd></>}
+      {nameAt(categories.decision, row) !== "known" && <><dt><Term word="Nearest" /></dt><dd>{nameAt(categories.predicted, row)}</dd></>}
       {label !== null && <><dt>Labelled</dt><dd>{label}</dd></>}
-      <dt>Channel</dt><dd>{nameAt(categories.channel, row) ?? "–"}</dd>
-      <dt>Uncertainty</dt><dd>{short(numbers.total[row])} nats</dd>
-      <dt title="How usual it is among the training inputs: below half of alpha it is called unlike anything">p familiar</dt><dd>{short(numbers.p_familiar[row])}</dd>
-      <dt title="How far labels speak for it: below half of alpha it is called an unknown class">p owned</dt><dd>{short(numbers.p_owned[row])}</dd>
+      <dt><Term word="Channel" /></dt><dd>{nameAt(categories.channel, row) ?? "–"}</dd>
+      <dt><Term word="Uncertainty" /></dt><dd>{short(numbers.total[row])} nats</dd>
+      <dt><Term word="p familiar" /></dt><dd>{short(numbers.p_familiar[row])}</dd>
+      <dt><Term word="p owned" /></dt><dd>{short(numbers.p_owned[row])}</dd>
       <dt>From</dt><dd>{nameAt(categories.source, row)}{created > 0 ? `, ${ago(created)}` : ""}</dd>
     </dl>
   );

@@ -3,7 +3,7 @@ import { only, toggled, isFiltering, NO_FILTER, ranged } from "../data/filter";
 import { codeColours, type ColourBy, isCategory } from "../data/paint";
 import { css, viridis } from "../data/palette";
 import { type CategoryColumn, type NumberColumn, UNNAMED } from "../data/points";
-import { short } from "../parts/format";
+import { ago, count, short, versionName } from "../parts/format";
 import { filter, painted, points } from "../state/map";
 import { colourBy, theme } from "../state/view";
 
@@ -29,7 +29,7 @@ export function Legend() {
   return (
     <section class="legend" aria-label="Legend and filter">
       <label class="colour-by">
-        Colour
+        Colour by
         <select
           id="colour-by"
           value={colourBy.value}
@@ -65,8 +65,8 @@ function Codes({ column }: { column: CategoryColumn }) {
             onDblClick={() => { filter.value = only(filter.value, column, code, category.names.length); }}
           >
             <span class="dot" style={{ background: css(colours[code]!) }} />
-            <span class="name">{name}</span>
-            <span class="number">{counts[code]}</span>
+            <span class="name" title={name}>{column === "bundle_version" ? versionName(name) : name}</span>
+            <span class="number">{count(counts[code]!)}</span>
           </button>
         </li>
       ))}
@@ -74,7 +74,7 @@ function Codes({ column }: { column: CategoryColumn }) {
         <li>
           <button type="button" class="entry" aria-pressed={!off.includes(NONE)}
             onClick={() => { filter.value = toggled(filter.value, column, NONE); }}>
-            <span class="dot none" /><span class="name">none</span><span class="number">{none}</span>
+            <span class="dot none" /><span class="name">none</span><span class="number">{count(none)}</span>
           </button>
         </li>
       )}
@@ -100,11 +100,11 @@ function Numbers({ column }: { column: NumberColumn }) {
     <div class="ramp">
       <div class="bar">{steps.map((colour, i) => <span key={i} style={{ background: colour }} />)}</div>
       <div class="ends"><span>{endOf(column, ramp.low)}</span><span>{endOf(column, ramp.high)}</span></div>
-      <label>at least {endOf(column, low)}
+      <label>{column === "created" ? "from" : "at least"} {endOf(column, low)}
         <input type="range" min={ramp.low} max={ramp.high} step={step} value={low}
           onInput={(event) => change(Number(event.currentTarget.value), high)} />
       </label>
-      <label>at most {endOf(column, high)}
+      <label>{column === "created" ? "to" : "at most"} {endOf(column, high)}
         <input type="range" min={ramp.low} max={ramp.high} step={step} value={high}
           onInput={(event) => change(low, Number(event.currentTarget.value))} />
       </label>
@@ -113,5 +113,5 @@ function Numbers({ column }: { column: NumberColumn }) {
 }
 
 function endOf(column: NumberColumn, value: number): string {
-  return column === "created" ? new Date(value).toLocaleString("en-GB", { dateStyle: "short", timeStyle: "short" }) : short(value);
+  return column === "created" ? ago(value) : short(value);
 }

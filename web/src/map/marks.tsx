@@ -2,17 +2,20 @@ import { useComputed } from "@preact/signals";
 import { type Camera, type Size, toScreen } from "../data/camera";
 import type { Group } from "../data/groups";
 import { marksOf } from "../data/marks";
-import { groups, points } from "../state/map";
+import { isCategory } from "../data/paint";
+import { filter, groups, points } from "../state/map";
 import { colourBy } from "../state/view";
 import { showGroup } from "../state/group";
 
 /** Names on the map, and a call on every group that nobody has named. */
 export function Marks({ camera, size }: { camera: Camera; size: Size }) {
   const marks = useComputed(() => (points.value ? marksOf(points.value, colourBy.value) : []));
+  const by = colourBy.value;
+  const off = isCategory(by) ? (filter.value.off[by] ?? []) : [];
   return (
     <div class="marks">
       {marks.value.map((mark) => (
-        <span key={mark.name} class="mark" style={at(toScreen(camera, size, mark.place))} aria-hidden="true">
+        <span key={mark.name} class={off.includes(mark.code) ? "mark off" : "mark"} style={at(toScreen(camera, size, mark.place))} aria-hidden="true">
           {mark.name}
         </span>
       ))}

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { nameAt } from "../data/category";
 import { short } from "../parts/format";
 import { Thumbnail } from "../parts/picture";
+import { Term } from "../parts/term";
 import { choose, points, selection, visible } from "../state/map";
 import { isImage } from "../state/service";
 
@@ -40,8 +41,8 @@ export function Table() {
       <div class="scroll" tabIndex={0} role="region" aria-label="Inputs">
         <table>
           <thead><tr><th scope="col">Chosen</th>{isImage.value && <th scope="col">Input</th>}<th scope="col">Answer</th>
-            <th scope="col">Label</th><th scope="col">Channel</th><th scope="col">Uncertainty</th>
-            <th scope="col">p familiar</th><th scope="col">p owned</th><th scope="col">From</th></tr></thead>
+            <th scope="col">Label</th><th scope="col"><Term word="Channel" /></th><th scope="col"><Term word="Uncertainty" /></th>
+            <th scope="col"><Term word="p familiar" /></th><th scope="col"><Term word="p owned" /></th><th scope="col">From</th></tr></thead>
           <tbody>
             {rows.slice(at * PAGE, (at + 1) * PAGE).map((row) => (
               <tr key={shown.ids[row]}>

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { Channel } from "../api/shapes";
 import { categorical, css, UNNAMED_COLOUR } from "../data/palette";
-import { percent, short } from "../parts/format";
+import { counted, percent, short } from "../parts/format";
 import { Picture } from "../parts/picture";
 import { channels, used } from "../state/channels";
 import { labelChannel, rowsOf, showRows } from "../state/group";
@@ -21,7 +21,7 @@ export function ChannelStrip() {
   return (
     <section class={open.value ? "strip" : "strip closed"} aria-label="Channels">
       <button type="button" class="strip-head" aria-expanded={open.value} onClick={() => { open.value = !open.value; }}>
-        {open.value ? "▾" : "▸"} Channels <span class="hint">kinds of inputs that the model found: {shown.length} in use, {all.channels.length - shown.length} empty</span>
+        {open.value ? "▾" : "▸"} Channels <span class="hint">kinds of inputs that the model found by itself: {shown.length} in use, {all.channels.length - shown.length} empty</span>
       </button>
       {open.value && <ol class="cards" tabIndex={0} aria-label="Channel cards">
         {shown.map((one) => <Card key={one.channel} channel={one} version={all.bundle_version} />)}
@@ -59,10 +59,10 @@ function Card({ channel, version }: { channel: Channel; version: string }) {
           <Picture path={image("mean", 0)} alt="" size={46} />
           <span class="samples">{Array.from({ length: SAMPLES }, (_, i) => <Picture key={i} path={image("sample", i)} alt="" size={22} />)}</span>
         </span>}
-        <span class="name">{channel.free ? <em>?</em> : channel.label}<span class="number">{channel.channel}</span></span>
+        <span class="name">{channel.free ? <em>unnamed</em> : <span>{channel.label}</span>}<span class="number">{channel.channel}</span></span>
         <Spread channel={channel} />
-        <span class="hint" title={`${percent(channel.usage)} of the inputs, ${short(evidence)} labelled examples`}>
-          {percent(channel.usage, 0)} · {Number(evidence.toPrecision(2))} lab.
+        <span class="hint line" title={`${percent(channel.usage)} of the inputs, ${short(evidence)} labelled examples`}>
+          <span>{channel.usage < 0.005 ? "< 1 %" : percent(channel.usage, 0)}</span><span>{counted(Number(evidence.toFixed(evidence < 10 ? 1 : 0)), "label")}</span>
         </span>
       </button>
     </li>

@@ -1,13 +1,16 @@
 import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { baseline, type ChangedAnswer, changed } from "../data/change";
 import { STRANGE, UNNAMED } from "../data/points";
 import { ago, counted, percent, short, versionName } from "../parts/format";
 import { Refused } from "../parts/refused";
+import { meaningOf, Term } from "../parts/term";
 import { refusal } from "../state/access";
 import { served } from "../state/map";
 import {
-  askRetrain, askVersions, type Job, learn, learning, promote, retrain, rollBack, type Version, versions,
+  askRetrain, askVersions, counting, type Job, learn, openJobs, promote, refitting, retrain, rollBack, sentence,
+  type Version, versions,
 } from "../state/learning";
 import { waitingLabels } from "../state/labelling";
 import { labels } from "../state/service";
@@ -19,10 +22,10 @@ export function LearnPanel() {
     <div class="panel-body">
       <section aria-label="Learning">
         <h2>Learn</h2>
-        <p class="hint">{waitingLabels.value ? `${counted(waitingLabels.value, "label")} of this page wait${waitingLabels.value === 1 ? "s" : ""} to be learned.` : "Relabel counts labels in, within seconds. Refit also trains on, which takes longer."}</p>
+        <p class="hint">{waitingLabels.value ? `${counted(waitingLabels.value, "label")} of this page wait${waitingLabels.value === 1 ? "s" : ""} to be learned.` : "Relabel counts labels in, within seconds. Refit also trains on, which takes longer; labels are learned meanwhile."}</p>
         <div class="row">
-          <button type="button" class="primary" disabled={learning.value || refusal("admin") !== null} onClick={() => void learn("relabel")}>Relabel</button>
-          <button type="button" disabled={learning.value || refusal("admin") !== null} onClick={() => void learn("refit")}>Refit</button>
+          <button type="button" class="primary" disabled={counting.value || refusal("admin") !== null} title={meaningOf("relabel")} onClick={() => void learn("relabel")}>Relabel</button>
+          <button type="button" disabled={refitting.value || refusal("admin") !== null} title={meaningOf("refit")} onClick={() => void learn("refit")}>Refit</button>
         </div>
         <Refused scope="admin" />
         <Progress />
@@ -35,19 +38,29 @@ export function LearnPanel() {
   );
 }
 
-/** The job that runs, or the newest. */
+/** The jobs that wait or run, and the newest that ended. */
 export function Progress() {
   const state = retrain.value;
-  const job = state?.job ?? state?.history[0];
-  if (!state || !job) return null;
-  const running = state.state !== "idle";
+  if (!state) return null;
+  const ended = state.history.filter((job) => !openJobs.value.includes(job)).slice(0, 1);
+  const shown = [...openJobs.value, ...ended];
+  return <div role="status">{shown.map((job) => <JobState key={job.job_id} job={job} />)}</div>;
+}
+
+function JobState({ job }: { job: Job }) {
+  const isOpen = openJobs.value.includes(job);
   return (
-    <div class={`job ${job.state}`} role="status">
-      <div class="line"><b>{job.method}</b><span>{running ? (job.message ?? state.state) : job.state}</span></div>
-      {running && <progress max={1} {...(job.progress === null ? {} : { value: job.progress })} aria-label="Progress" />}
-      {!running && job.message && <p class="hint">{job.message}</p>}
+    <div class={`job ${job.state}`}>
+      <div class="line"><b>{methodName(job)}</b><span>{isOpen ? (job.message ?? job.state) : job.state}</span></div>
+      {isOpen && <progress max={1} {...(job.progress === null ? {} : { value: job.progress })} aria-label={`Progress of ${methodName(job)}`} />}
+      {!isOpen && job.message && <p class="hint">{sentence(job.message)}</p>}
     </div>
   );
+}
+
+/** `auto` leaves to the service whether it counts or trains. */
+function methodName(job: Job): string {
+  return job.method === "auto" ? "learn" : job.method;
 }
 
 /** What the versions that this page has seen answer; the served one against the first, or another. */
@@ -59,11 +72,10 @@ function Changed() {
   const others = served.value.filter((one) => one.version !== after.version);
   const before = others.findLast((one) => one.version === chosen.value) ?? first;
   const rows = changed(before, after);
-  const total = (when: "before" | "after"): number => rows.reduce((sum, row) => sum + row[when], 0);
   return (
     <section aria-label="What learning changed">
       <h2>What learning changed</h2>
-      <Choice name="since" value={before.version} options={[...new Set(others.map((one) => one.version))]}
+      <Choice name="compared with" value={before.version} options={[...new Set(others.map((one) => one.version))]}
         onChoose={(one) => { chosen.value = one; }} />
       <table class="compared">
         <thead><tr><th scope="col">inputs answered</th><th scope="col">before</th><th scope="col">after</th><th scope="col">change</th></tr></thead>
@@ -73,9 +85,10 @@ function Changed() {
               <th scope="row">{row.answer}</th><td>{row.before}</td><td>{row.after}</td><td>{signed(row.after - row.before)}</td>
             </tr>
           ))}
-          <tr class="sum"><th scope="row">not known</th>
-            {(["before", "after"] as const).map((when) => <td key={when}>{percent(unknown(rows, when) / total(when))}</td>)}
-            <td /></tr>
+        </tbody>
+        <tbody class="shares">
+          <Rate name="share unknown class" answer={UNNAMED} rows={rows} />
+          <Rate name="share out of distribution" answer={STRANGE} rows={rows} />
           <GoldenRow before={versionOf(before.version)} after={versionOf(after.version)} />
         </tbody>
       </table>
@@ -104,18 +117,25 @@ function SinceParent() {
 }
 
 function GoldenRow({ before, after }: { before: Version | undefined; after: Version | undefined }) {
-  return (
-    <tr><th scope="row">right on the golden set</th>
-      <td>{percent(before?.metrics.golden_accuracy)}</td><td>{percent(after?.metrics.golden_accuracy)}</td><td /></tr>
-  );
+  return <Share name={<Term word="golden" text="right on the golden set" />}
+    before={before?.metrics.golden_accuracy} after={after?.metrics.golden_accuracy} />;
 }
 
 function versionOf(name: string | null): Version | undefined {
   return versions.value?.versions.find((one) => one.bundle_version === name);
 }
 
-function unknown(rows: ChangedAnswer[], when: "before" | "after"): number {
-  return rows.reduce((sum, row) => sum + ([UNNAMED, STRANGE].includes(row.answer) ? row[when] : 0), 0);
+/** Which share of the inputs is answered so. */
+function Rate({ name, answer, rows }: { name: string; answer: string; rows: ChangedAnswer[] }) {
+  const share = (when: "before" | "after"): number =>
+    (rows.find((row) => row.answer === answer)?.[when] ?? 0) / rows.reduce((sum, row) => sum + row[when], 0);
+  return <Share name={name} before={share("before")} after={share("after")} />;
+}
+
+/** A share before and after, and by how many points of a hundred it moved. */
+function Share({ name, before, after }: { name: ComponentChildren; before: number | undefined; after: number | undefined }) {
+  const points = before === undefined || after === undefined ? 0 : Math.round(1000 * (after - before)) / 10;
+  return <tr><th scope="row">{name}</th><td>{percent(before)}</td><td>{percent(after)}</td><td>{signed(points)}</td></tr>;
 }
 
 function signed(value: number): string {
@@ -163,7 +183,7 @@ function Versions() {
           <li key={one.bundle_version} class={one.state}>
             <div class="line"><b title={one.bundle_version}>{versionName(one.bundle_version)}</b><span class="chip">{one.state}</span></div>
             <div class="line hint">
-              <span>{one.method}, {one.labels.length} labels, {one.feedback} corrections, {ago(Date.parse(one.created))}</span>
+              <span><span title={meaningOf(one.method)}>{one.method}</span>, {one.labels.length} labels, {counted(one.feedback, "correction")}, {ago(Date.parse(one.created))}</span>
               {one.state !== "current" && one.state !== "rejected" && (
                 <button type="button" class="link" disabled={refusal("admin") !== null} title={refusal("admin") ?? undefined}
                   onClick={() => void (one.state === "held" ? promote(one.bundle_version) : rollBack(one.bundle_version))}>
@@ -246,8 +266,8 @@ function Jobs() {
       <ol class="versions">
         {jobs.slice(0, 10).map((job) => (
           <li key={job.job_id} class={job.state}>
-            <div class="line"><b>{job.method}</b><span class="chip">{job.state}</span></div>
-            {job.message && <div class="hint">{job.message}</div>}
+            <div class="line"><b>{methodName(job)}</b><span class="chip">{job.state}</span></div>
+            {job.message && <div class="hint">{sentence(job.message)}</div>}
             {job.finished && <div class="hint">{ago(Date.parse(job.finished))}{job.version ? `, ${versionName(job.version)}` : ""}</div>}
           </li>
         ))}

@@ -14,7 +14,7 @@ export function Callout() {
     <div class="callout" role="status">
       <span class="mark-unnamed" aria-hidden="true">?</span>
       <p><b>{found.length === 1 ? "1 group of inputs that nobody has named" : `${found.length} groups of inputs that nobody has named`}: {counted(inputs, "point")}.</b>
-        {strange > 0 && <span class="hint"> {counted(strange, "more input")} {strange === 1 ? "is" : "are"} unlike anything seen in training.</span>}</p>
+        {strange > 0 && <span class="hint"> {counted(strange, "more point")} {strange === 1 ? "is" : "are"} out of distribution: unlike anything seen in training.</span>}</p>
       <button id="show-unnamed" type="button" class="loud" onClick={() => showGroup()}>
         {found.length === 1 ? "Show and select them" : "Show the largest"}
       </button>

@@ -11,10 +11,12 @@ export interface Line {
   role: "strange" | "unnamed" | "first" | "second";
 }
 
-const HEIGHT = 110;
+const HEIGHT = 104;
 
 /** A few lines over time, at most up to 1. */
-export function LineChart({ title, times, lines }: { title: string; times: number[]; lines: Line[] }) {
+export function LineChart({ title, times, lines, form }: {
+  title: string; times: number[]; lines: Line[]; form: (value: number) => string;
+}) {
   const frame = useRef<HTMLDivElement>(null);
   const chart = useRef<UPlot | null>(null);
   const newest = lines.map((line) => `${line.name} ${line.values.at(-1)?.toFixed(3) ?? "unknown"}`).join(", ");
@@ -31,7 +33,10 @@ export function LineChart({ title, times, lines }: { title: string; times: numbe
         legend: { show: false },
         cursor: { show: false },
         scales: { y: { range: (_, __, high) => [0, Math.max(0.05, Math.min(1.05, (high ?? 0) * 1.15))] } },
-        axes: [{ ...axis, space: 80, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 42 }],
+        axes: [
+          { ...axis, space: 80, size: 24, values: (_, ticks) => ticks.map(clock) },
+          { ...axis, space: 22, size: 48, values: (_, ticks) => ticks.map(form) },
+        ],
         series: [{}, ...lines.map((line) => ({ stroke: strokeOf(line.role), width: 2, points: { show: false } }))],
       },
       [times, ...lines.map((line) => line.values)] as UPlot.AlignedData,

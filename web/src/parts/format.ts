@@ -3,11 +3,12 @@ export function percent(share: number | null | undefined, digits = 1): string {
   return share === null || share === undefined || Number.isNaN(share) ? "–" : `${(100 * share).toFixed(digits)} %`;
 }
 
-/** Three significant digits. */
+/** Three significant digits; thousands in full. */
 export function short(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
   if (size < 1e-6) return "0";
+  if (size >= 1000 && size < 1e6) return count(Math.round(value));
   return size >= 1000 || size < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
 }
 

@@ -1,6 +1,7 @@
 import { percent, versionName } from "./format";
+import { meaningOf, Term } from "./term";
 import { access, refusal } from "../state/access";
-import { learn, learning, retrain } from "../state/learning";
+import { counting, learn, openJobs } from "../state/learning";
 import { waitingLabels } from "../state/labelling";
 import { bundle } from "../state/service";
 import { keyDialog, setTheme, theme } from "../state/view";
@@ -10,25 +11,25 @@ export function Header() {
   const served = bundle.value;
   const accuracy = served?.metrics.golden_accuracy;
   const waits = waitingLabels.value;
-  const progress = retrain.value?.job?.progress ?? null;
+  const progress = openJobs.value.find((job) => job.method !== "refit")?.progress ?? null;
   return (
     <header>
       <h1>RCM-VAE</h1>
       {served && (
         <p class="served">
           <span title={served.bundle_version}>version {versionName(served.bundle_version)}</span>
-          <span>{served.lineage.method}</span>
+          <span title={meaningOf(served.lineage.method)}>by {served.lineage.method}</span>
           <span>{served.labels.length} labels</span>
-          {accuracy !== undefined && <span>{percent(accuracy)} right on the golden set</span>}
+          {accuracy !== undefined && <span><Term word="golden" text={`${percent(accuracy)} right on the golden set`} /></span>}
         </p>
       )}
       <div class="right">
-        <button id="learn" type="button" class={waits && !learning.value ? "primary calling" : "primary"}
-          disabled={learning.value || refusal("admin") !== null || !served}
+        <button id="learn" type="button" class={waits && !counting.value ? "primary calling" : "primary"}
+          disabled={counting.value || refusal("admin") !== null || !served}
           title={refusal("admin") ?? "Count the labels into the model"}
           onClick={() => void learn("auto")}>
-          {learning.value ? "Learning …" : waits ? `Learn from ${waits} ${waits === 1 ? "label" : "labels"}` : "Learn"}
-          {learning.value && <progress max={1} {...(progress === null ? {} : { value: progress })} aria-label="Progress of learning" />}
+          {counting.value ? "Learning …" : waits ? `Learn from ${waits} ${waits === 1 ? "label" : "labels"}` : "Learn"}
+          {counting.value && <progress max={1} {...(progress === null ? {} : { value: progress })} aria-label="Progress of learning" />}
         </button>
         <button type="button" onClick={() => { keyDialog.value = true; }} aria-label={access.value?.has_key ? `Key of ${access.value.owner}, change it` : "Enter a key"}>
           {access.value?.has_key ? `Key of ${access.value.owner}` : "Key"}

@@ -43,7 +43,8 @@ export function ValuesTable({ ids }: { ids: string[] }) {
   );
 }
 
-function featureName(index: number): string {
+/** What a value of a vector is called. */
+export function featureName(index: number): string {
   return bundle.value?.input.features?.[index] ?? `value ${index}`;
 }
 

@@ -13,7 +13,9 @@ export async function askChannels(): Promise<void> {
   }
 }
 
-/** The channels that inputs fall into, the fullest first. */
+/** The channels that inputs fall into: those that nobody has named first, and the fullest first. */
 export function used(all: readonly Channel[]): Channel[] {
-  return all.filter((one) => one.usage > 0).sort((a, b) => b.usage - a.usage);
+  return all
+    .filter((one) => one.usage > 0)
+    .sort((a, b) => Number(b.free) - Number(a.free) || b.usage - a.usage);
 }

@@ -17,9 +17,16 @@ export function showGroup(group: Group | undefined = groups.value[0]): void {
   showNameField();
 }
 
-/** Where the screen is too small for map and panel, the field for a name is below. */
+/** The field for a name is where the next thing is typed; on a small screen it is below the map.
+ *
+ * A finger does not type: the keyboard on the screen would cover what is asked about.
+ */
 function showNameField(): void {
-  requestAnimationFrame(() => document.querySelector("#new-label")?.scrollIntoView({ block: "nearest" }));
+  requestAnimationFrame(() => {
+    const field = document.querySelector<HTMLElement>("#new-label");
+    field?.scrollIntoView({ block: "nearest" });
+    if (matchMedia("(pointer: fine)").matches) field?.focus();
+  });
 }
 
 /** Flies to some rows and selects them. */

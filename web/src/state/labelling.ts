@@ -2,7 +2,9 @@ import { computed, signal } from "@preact/signals";
 import { feedbackState, postFeedback, withdraw } from "../api/feedback";
 import { explain } from "../api/problem";
 import type { FeedbackItem } from "../api/shapes";
-import { type Deed, pendingLabels, undoable, waiting, withDeed } from "../data/history";
+import {
+  type Deed, pendingLabels, spokenFor as pointsSpokenFor, undoable, waiting, withDeed,
+} from "../data/history";
 import { labelName } from "../data/keys";
 import { refusalOfName } from "./access";
 import { notify } from "./notices";
@@ -11,6 +13,7 @@ import { bundle, labelNames, newNames } from "./service";
 /** What was labelled on this page, newest first. */
 export const history = signal<Deed[]>([]);
 export const pending = computed(() => pendingLabels(history.value));
+export const spokenFor = computed(() => pointsSpokenFor(history.value));
 export const waitingLabels = computed(() => waiting(history.value));
 
 /** Labels that are taken back side by side. */

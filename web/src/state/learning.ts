@@ -1,6 +1,7 @@
 import { computed, signal } from "@preact/signals";
 import { Problem } from "../api/problem";
 import { getJson, postJson } from "../api/request";
+import { versionName } from "../parts/format";
 import { attempt, notify } from "./notices";
 
 /** One retraining; more members than these are shown nowhere. */
@@ -39,8 +40,17 @@ export interface Version {
 export const retrain = signal<Retrain | null>(null);
 export const versions = signal<{ current: string; versions: Version[] } | null>(null);
 export const learning = computed(() => (retrain.value?.state ?? "idle") !== "idle");
+/** The jobs that wait or run, oldest first. */
+export const openJobs = computed(() => openOf(retrain.value));
+/** Whether labels are being counted, or will be: there is nothing to ask for. A refit goes on beside that. */
+export const counting = computed(() => openJobs.value.some((job) => job.method !== "refit"));
+export const refitting = computed(() => openJobs.value.some((job) => job.method === "refit"));
 /** The job that this page asked for and whose end it has not told yet. */
 let askedJob: string | null = null;
+
+export function openOf(answer: Retrain | null): Job[] {
+  return (answer?.history ?? []).filter((job) => ["requested", "running"].includes(job.state)).reverse();
+}
 
 export async function askRetrain(): Promise<void> {
   try {
@@ -61,7 +71,6 @@ export async function askVersions(): Promise<void> {
 export function learn(method: "auto" | "relabel" | "refit"): Promise<void> {
   return attempt(async () => {
     askedJob = (await postJson<{ job_id: string }>("retrain", { method })).job_id;
-    notify("Learning has begun.");
     await askRetrain();
   });
 }
@@ -71,13 +80,19 @@ export function tellEnd(): void {
   const job = retrain.value?.history.find((one) => one.job_id === askedJob);
   if (!job || job.finished === null) return;
   askedJob = null;
-  if (job.version === null && job.message) notify(job.message, job.state === "failed" ? "bad" : undefined);
+  if (job.version === null && job.message) notify(sentence(job.message), job.state === "failed" ? "bad" : undefined);
+}
+
+/** What a job says of itself, with versions as the page writes them. */
+export function sentence(message: string): string {
+  const text = message.replaceAll(/\d{8}T\d{6}Z-\w+/g, versionName);
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 export function rollBack(version: string | null): Promise<void> {
   return attempt(async () => {
     await postJson("bundle/rollback", version === null ? {} : { version });
-    notify(version === null ? "Rolled back to the version before." : `Rolled back to ${version}.`);
+    notify(version === null ? "Rolled back to the version before." : `Rolled back to ${versionName(version)}.`);
     await askVersions();
   });
 }
@@ -85,7 +100,7 @@ export function rollBack(version: string | null): Promise<void> {
 export function promote(version: string): Promise<void> {
   return attempt(async () => {
     await postJson("bundle/promote", { version });
-    notify(`Promoted ${version}.`);
+    notify(`Promoted ${versionName(version)}.`);
     await askVersions();
   });
 }

@@ -16,7 +16,7 @@ type PredictionEvent = Omit<Recent, "at"> & { created: string };
 
 export interface Drift {
   questions: {
-    question: string;
+    question: "familiar" | "owned";
     drifting: boolean;
     evidence: number;
     alarms: number;

@@ -8,7 +8,7 @@ import { startsOf } from "../data/morph";
 import { paint } from "../data/paint";
 import { type Place, Places } from "../data/places";
 import { type Points, readPoints } from "../data/points";
-import { carried, combine, type Combine, noSelection, type Selection } from "../data/selection";
+import { carried, combine, type Combine, noSelection, type Selection, within } from "../data/selection";
 import { pending } from "./labelling";
 import { colourBy, hovered, theme } from "./view";
 
@@ -20,7 +20,8 @@ export const morphFrom = signal<Float32Array<ArrayBuffer> | null>(null);
 export const served = signal<Summary[]>([]);
 export const mapTrouble = signal<string | null>(null);
 export const filter = signal<Filter>(NO_FILTER);
-export const selection = signal<Selection>(noSelection(0));
+/** What was drawn around or clicked, also where a filter has greyed it since. */
+const picked = signal<Selection>(noSelection(0));
 /** Where the view should go next: a centre and half of what should be seen. */
 export const flight = signal<{ centre: Place; radius: number } | null>(null);
 
@@ -29,6 +30,8 @@ export const places = computed(() => {
   return shown && new Places(shown.positions, shown.count);
 });
 export const visible = computed(() => points.value && passing(points.value, filter.value));
+/** What is chosen: a point that the filter greys is not, until it is shown again. */
+export const selection = computed(() => (visible.value ? within(picked.value, visible.value) : picked.value));
 export const painted = computed(() => points.value && paint(points.value, colourBy.value, theme.value));
 
 /** Points with a label that waits to be learned, 1 for each. */
@@ -80,7 +83,7 @@ function take(fresh: Points): void {
     morphFrom.value = old && old.version !== fresh.version
       ? startsOf(old.ids, old.positions, fresh.ids, fresh.positions)
       : null;
-    selection.value = old ? carried(selection.value, old.ids, fresh.ids) : noSelection(fresh.count);
+    picked.value = old ? carried(picked.value, old.ids, fresh.ids) : noSelection(fresh.count);
     // Codes may mean something else in another version.
     if (old && old.version !== fresh.version) filter.value = NO_FILTER;
     served.value = withServed(served.value, summaryOf(fresh));
@@ -92,7 +95,7 @@ function take(fresh: Points): void {
 export function choose(rows: readonly number[], how: Combine): void {
   const shown = visible.value;
   if (!shown) return;
-  selection.value = combine(selection.value, rows.filter((row) => shown[row]), how);
+  picked.value = combine(picked.value, rows.filter((row) => shown[row]), how);
 }
 
 export function chooseVisible(): void {
@@ -101,5 +104,5 @@ export function chooseVisible(): void {
 }
 
 export function clearSelection(): void {
-  selection.value = noSelection(points.value?.count ?? 0);
+  picked.value = noSelection(points.value?.count ?? 0);
 }

@@ -1,11 +1,12 @@
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { getJson } from "../api/request";
+import { explain, Problem } from "../api/problem";
 import type { Candidate, Candidates } from "../api/shapes";
-import { labelPoints } from "./labelling";
-import { attempt } from "./notices";
+import { labelPoints, spokenFor } from "./labelling";
 
 export const STRATEGIES: Record<string, string> = {
   representatives: "typical of groups without labels",
+  unowned: "typical of unknown classes",
   entropy: "most uncertain",
   margin: "between two labels",
   epistemic: "most to learn from",
@@ -17,34 +18,49 @@ export const STRATEGIES: Record<string, string> = {
 const COUNT = 20;
 
 export const strategy = signal("representatives");
-export const queue = signal<Candidate[]>([]);
-export const asking = signal(false);
-export const asked = signal(false);
+const offered = signal<Candidate[]>([]);
+/** What is worth a label and has none yet: what was labelled while the queue was asked for is left out. */
+export const queue = computed(() => offered.value.filter((one) => !spokenFor.value.has(one.prediction_id)));
+/** `failed`: there was no answer, and it is asked for again. */
+export const queueState = signal<"unasked" | "asking" | "filled" | "failed">("unasked");
+export const queueTrouble = signal<string | null>(null);
+let newest = 0;
 
-export function fill(): Promise<void> {
-  return attempt(async () => {
-    asking.value = true;
-    try {
-      const query = new URLSearchParams({ strategy: strategy.value, count: String(COUNT), include: "input" });
-      queue.value = (await getJson<Candidates>(`candidates?${query}`)).candidates;
-      asked.value = true;
-    } finally {
-      asking.value = false;
-    }
-  });
+/** Asks what is worth a label; of several requests the newest one's answer counts, whichever comes last. */
+export async function fill(): Promise<void> {
+  const request = ++newest;
+  queueState.value = "asking";
+  try {
+    const query = new URLSearchParams({ strategy: strategy.value, count: String(COUNT), include: "input" });
+    const { candidates } = await getJson<Candidates>(`candidates?${query}`);
+    if (request !== newest) return;
+    offered.value = candidates;
+    queueTrouble.value = null;
+    queueState.value = "filled";
+  } catch (error) {
+    if (request !== newest) return;
+    queueState.value = "failed";
+    // Said where the queue stands, as it is asked again and again; a key is asked for by its dialog.
+    queueTrouble.value = error instanceof Problem && error.status === 401 ? null : explain(error);
+  }
+}
+
+/** Asks where nobody has asked yet. */
+export function fillOnce(): void {
+  if (queueState.value === "unasked") void fill();
 }
 
 /** Labels the first of the queue; it stays where the label could not be stored. */
 export async function labelFirst(label: string): Promise<void> {
   const first = queue.value[0];
   if (!first) return;
-  queue.value = queue.value.slice(1);
-  if (!(await labelPoints([first.prediction_id], label))) queue.value = [first, ...queue.value];
+  // From now on it is spoken for; where that fails, and after an undo, it stands in its place again.
+  await labelPoints([first.prediction_id], label);
   if (!queue.value.length) await fill();
 }
 
 /** The first of the queue becomes its last. */
 export function skip(): void {
-  const [first, ...rest] = queue.value;
-  if (first) queue.value = [...rest, first];
+  const first = queue.value[0];
+  if (first) offered.value = [...offered.value.filter((one) => one !== first), first];
 }

@@ -1,14 +1,14 @@
 import { versionName } from "../parts/format";
 import { askAccess, refusal } from "./access";
-import { askChannels } from "./channels";
+import { askChannels, channels } from "./channels";
 import { history, refreshHistory } from "./labelling";
 import { askRetrain, askVersions, learning, tellEnd } from "./learning";
 import { askToDecide } from "./lists";
 import { askDrift, followEvents } from "./live";
-import { loadMap } from "./map";
+import { loadMap, points } from "./map";
 import { attempt, notify } from "./notices";
-import { askBundle, bundle } from "./service";
-import { asked, fill, queue } from "./queue";
+import { askBundle, bundle, trouble } from "./service";
+import { fill, queue, queueState } from "./queue";
 
 /** When the service is asked again: at events where they come, and by the clock in any case. */
 const LEARNING_MILLISECONDS = 700;
@@ -22,19 +22,20 @@ export function begin(end: AbortSignal): void {
   let mapIsStale = false;
   followEvents({
     onPrediction: () => { mapIsStale = true; },
-    onBundle: () => void look(),
-    onRetrain: () => void askRetrain(),
+    onBundle: () => void attempt(look),
+    onRetrain: () => void attempt(askRetrain),
   }, end);
   const slow = setInterval(() => {
     if (!mapIsStale || document.hidden) return;
     mapIsStale = false;
     void loadMap();
     // Nothing was worth a label; now there may be something.
-    if (asked.value && !queue.value.length) void fill();
+    if (queueState.value === "filled" && !queue.value.length) void fill();
   }, MAP_MILLISECONDS);
   let timer = 0;
   const beat = async (): Promise<void> => {
-    if (!document.hidden) await look();
+    if (!document.hidden) await attempt(look);
+    if (trouble.value === null) askForWhatFailed();
     if (!end.aborted) timer = window.setTimeout(beat, learning.value ? LEARNING_MILLISECONDS : IDLE_MILLISECONDS);
   };
   timer = window.setTimeout(beat, IDLE_MILLISECONDS);
@@ -50,7 +51,14 @@ export function begin(end: AbortSignal): void {
 
 export async function refresh(): Promise<void> {
   await Promise.all([askBundle(), askAccess()]);
-  await Promise.all([loadMap(), attempt(askChannels), askRetrain(), decideLater()]);
+  await Promise.all([loadMap(), attempt(askChannels), attempt(askRetrain), decideLater()]);
+}
+
+/** What got no answer for a passing reason, such as too much load, is asked for again once the service answers. */
+function askForWhatFailed(): void {
+  if (!points.value) void loadMap();
+  if (!channels.value) void attempt(askChannels);
+  if (queueState.value === "failed") void fill();
 }
 
 /** Asks for everything that another key may see or do. */
@@ -73,7 +81,7 @@ async function look(): Promise<void> {
     const gained = bundle.value.labels.filter((label) => !before?.labels.includes(label));
     notify(gained.length ? `Learned: ${gained.join(", ")}` : `Now serving ${versionName(bundle.value.bundle_version)}`);
     await Promise.all([loadMap(), attempt(askChannels), askRetrain(), attempt(askVersions)]);
-    if (asked.value) void fill();
+    if (queueState.value !== "unasked") void fill();
   }
   tellEnd();
   if (changed || (wasLearning && !learning.value)) void decideLater();

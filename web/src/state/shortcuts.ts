@@ -12,7 +12,14 @@ const TYPED = "input:not([type=checkbox]), select, textarea, dialog";
 
 /** One key for each label (of the selection, of the channel whose card has the focus, of the queue), Space to skip, Escape to let go, Ctrl Z to undo. */
 export function onKey(event: KeyboardEvent): void {
-  if (isTyping(event.target)) return;
+  if (isTyping(event.target)) {
+    // The way back from the field that a group's call leads into.
+    if (event.key === "Escape" && event.target === nameField()) {
+      nameField()?.blur();
+      clearSelection();
+    }
+    return;
+  }
   if ((event.ctrlKey || event.metaKey) && event.key === "z") {
     event.preventDefault();
     void attempt(() => undo());

@@ -13,8 +13,13 @@ export interface Decoding {
   sigma: number[] | null;
 }
 
+/** An input that was tried.
+ *
+ * `row`: as it was sent, flat and in the units of the inputs. `picture`: null where it is none.
+ */
 export interface Trial {
-  input: Pixels;
+  row: number[];
+  picture: Pixels | null;
   prediction: Prediction;
   decodings: Decoding[];
 }
@@ -28,19 +33,34 @@ const CHANNELS = 3;
 const LEAST = 0.01;
 const DRAWS = 16;
 
-/** An input that was drawn or dropped here, and all that the service says of it. */
+/** An input that was drawn, dropped or typed here, and all that the service says of it. */
 export const trial = signal<Trial | null>(null);
 
-export function tryInput(pixels: Pixels): Promise<void> {
-  return attempt(async () => {
-    const { low, high } = bundle.value!.input;
-    const row = Array.from(pixels.values, (value) => low + (high - low) * value);
-    const [answer, decodings] = await Promise.all([
-      postJson<PredictAnswer>("predict", { inputs: [row], samples: DRAWS }),
-      decode(row),
-    ]);
-    trial.value = { input: pixels, prediction: answer.predictions[0]!, decodings };
-  });
+export function tryPicture(picture: Pixels): Promise<void> {
+  const { low, high } = bundle.value!.input;
+  return attempt(() => ask(Array.from(picture.values, (value) => low + (high - low) * value), picture));
+}
+
+export function tryValues(row: number[]): Promise<void> {
+  return attempt(() => ask(row, null));
+}
+
+/** Lets go of what was tried, also of what is not answered yet. */
+export function clearTrial(): void {
+  newest++;
+  trial.value = null;
+}
+
+let newest = 0;
+
+async function ask(row: number[], picture: Pixels | null): Promise<void> {
+  const request = ++newest;
+  const [answer, decodings] = await Promise.all([
+    postJson<PredictAnswer>("predict", { inputs: [row], samples: DRAWS }),
+    decode(row),
+  ]);
+  // A second stroke may be answered before the first.
+  if (request === newest) trial.value = { row, picture, prediction: answer.predictions[0]!, decodings };
 }
 
 async function decode(row: number[]): Promise<Decoding[]> {
