@@ -20,7 +20,7 @@ from rcmvae.counts import read_label_map
 from rcmvae.errors import ClaimLost, StoreUnavailable
 from rcmvae.feedback import Claim, FeedbackRecord, FeedbackStore
 from training.gate import GateConfig
-from training.guard import GuardConfig, by_reason, doubted
+from training.guard import GuardConfig, SetAside, by_reason, doubted
 from training.misfit import refusals_of
 from training.relabel import Correction, correction_of, labels_without_channel
 from training.reporter import Alone, Reporter, worker_name
@@ -175,7 +175,14 @@ def _without_doubted(
     if job.guard is None:
         return list(waiting)
     accepted = job.store.accepted()
-    reasons = doubted(parent, waiting, job.store.authors(), accepted, job.guard)
+    reasons = doubted(
+        parent,
+        waiting,
+        job.store.authors(),
+        accepted,
+        job.guard,
+        lambda author: SetAside.of(job.store, author, accepted),
+    )
     for reason, ids in by_reason(reasons).items():
         logger.warning("%d corrections set aside: %s", len(ids), reason)
         job.hold(ids, reason)
