@@ -13,8 +13,12 @@ from pathlib import Path
 
 from benchmarks.result import ROOT
 
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 _TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Unmeasurable(SystemExit):
+    """A service does not install, does not start or does not answer; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Server:
     Attributes:
         process: the parent of the workers, or the only one.
         url: where it answers.
-        startup_seconds: from its start until /readyz answered 200.
+        startup_seconds: from its start until it said that it was ready.
     """
 
     process: subprocess.Popen[bytes]
@@ -49,27 +53,34 @@ class Server:
 
 @contextmanager
 def launched(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str]
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    ready: str = "/readyz",
 ) -> Iterator[Server]:
     """A server that lives until the end of the block.
 
     Args:
-        command: ``{port}`` in a word of it becomes a free port.
+        command: ``{port}`` in a word of it becomes a free port, ``{second_port}`` another one.
         folder: its log goes there.
         environment: what it needs beside the variables of this process, of which settings of our
             service and of BentoML are left out.
+        ready: path that answers 200 once it is.
 
     Raises:
-        SystemExit: it does not become ready.
+        Unmeasurable: it does not become ready.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port, second_port = free_port(), free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RCMVAE_", "BENTOML_"))}
     log = folder / "log"
     with log.open("wb") as sink:
         started = time.monotonic()
         process = subprocess.Popen(
-            [word.replace("{port}", str(port)) for word in command],
+            [
+                word.replace("{port}", str(port)).replace("{second_port}", str(second_port))
+                for word in command
+            ],
             cwd=ROOT,
             env={**kept, **environment},
             stdout=sink,
@@ -77,7 +88,7 @@ def launched(
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait_ready(process, url, started, log)
+        _wait_ready(process, url + ready, started, log)
         yield Server(process, url, time.monotonic() - started)
     finally:
         process.terminate()
@@ -85,17 +96,21 @@ def launched(
 
 
 def _wait_ready(process: subprocess.Popen[bytes], url: str, started: float, log: Path) -> None:
-    while not is_ready(url):
+    while not _answers(url):
         if process.poll() is not None or time.monotonic() - started > _PATIENCE:
             text = log.read_text(encoding="utf-8", errors="replace")
-            raise SystemExit(f"{url}: a server did not become ready:\n{text[-2000:]}")
+            raise Unmeasurable(f"{url}: a server did not become ready:\n{text[-2000:]}")
         time.sleep(0.02)
 
 
 def is_ready(url: str) -> bool:
     """Whether /readyz answers 200."""
+    return _answers(f"{url}/readyz")
+
+
+def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

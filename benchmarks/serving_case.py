@@ -28,6 +28,7 @@ class Case:
         smallest_query: of the path of ``smallest``.
         query: of the path of ``full``.
         is_json: whether the body is JSON.
+        inputs: as the service reads them from the body, (rows, *shape).
     """
 
     name: str
@@ -37,6 +38,20 @@ class Case:
     query: str
     smallest_query: str
     is_json: bool
+    inputs: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent, and where to.
+
+    Attributes:
+        path: on the server, with a query.
+        load: what goes there.
+    """
+
+    path: str
+    load: Load
 
 
 def cases_of(x: NDArray[np.float32], low: float, high: float) -> tuple[Case, ...]:
@@ -51,6 +66,9 @@ def cases_of(x: NDArray[np.float32], low: float, high: float) -> tuple[Case, ...
     found: list[Case] = []
     for size, rows, connections in (("one", 1, 16), ("batch", BATCH, 4)):
         inputs = np.round(x[:rows].reshape(rows, -1).astype(np.float64), DECIMALS).tolist()
+        shape = (rows, *x.shape[1:])
+        from_json = np.array(inputs, dtype=np.float32).reshape(shape)
+        from_octets = (low + as_bytes[:rows] / 255.0 * (high - low)).astype(np.float32)
         octets = Load(f"{size}_binary", as_bytes[:rows].tobytes(), OCTETS, connections)
         found += [
             Case(
@@ -61,6 +79,7 @@ def cases_of(x: NDArray[np.float32], low: float, high: float) -> tuple[Case, ...
                 query="",
                 smallest_query="",
                 is_json=True,
+                inputs=from_json,
             ),
             Case(
                 f"{size}_binary",
@@ -70,6 +89,7 @@ def cases_of(x: NDArray[np.float32], low: float, high: float) -> tuple[Case, ...
                 query="?dtype=uint8",
                 smallest_query="?dtype=uint8&include=",
                 is_json=False,
+                inputs=from_octets,
             ),
         ]
     return tuple(found)

@@ -37,8 +37,9 @@ from benchmarks.contestant import our_service
 from benchmarks.open_loop import OtherProcess
 from benchmarks.result import Result, figures_of, provenance, write_result
 from benchmarks.run_options import run_config, run_parser
-from benchmarks.serving import cases_of_bundle, print_medians
+from benchmarks.serving import cases_of_bundle
 from benchmarks.serving_case import Case
+from benchmarks.serving_figures import print_medians
 from benchmarks.short_fit import SHORT_FIT, short_draft
 from benchmarks.soak_overload import overload
 from benchmarks.soak_scenario import Soaked

@@ -11,12 +11,15 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.server import Unmeasurable
+
 # The body comes from a file, since Lua's quoting of bytes is another thing to get wrong.
 SAME_BODY = """
 local file = assert(io.open({body}, "rb"))
 wrk.method = "POST"
 wrk.body = file:read("*a")
 wrk.headers["Content-Type"] = {media_type}
+{headers}
 file:close()
 """
 _REPORT = """
@@ -40,12 +43,14 @@ class Load:
         body: of every request.
         media_type: of the body.
         connections: each sends one request after another.
+        headers: names and values beside the type.
     """
 
     name: str
     body: bytes
     media_type: str
     connections: int
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +107,23 @@ def send(
         url: where to.
         seconds: for how long; wrk takes whole ones, at least one.
         folder: for the script and the body.
-        script: in Lua, what makes requests of it; ``{body}`` and ``{media_type}`` become text.
+        script: in Lua, what makes requests of it; ``{body}``, ``{media_type}`` and ``{headers}``
+            become text.
         on_last_core: keep wrk to one core, so that it disturbs no other.
 
     Raises:
-        SystemExit: wrk failed, or a request did.
+        Unmeasurable: wrk failed, or a request did.
     """
     body, file = folder / f"{load.name}.body", folder / f"{load.name}.lua"
     body.write_bytes(load.body)
     # JSON's strings are Lua's for what a path and a media type can hold.
-    quoted = {"{body}": json.dumps(str(body)), "{media_type}": json.dumps(load.media_type)}
+    quoted = {
+        "{body}": json.dumps(str(body)),
+        "{media_type}": json.dumps(load.media_type),
+        "{headers}": "\n".join(
+            f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in load.headers
+        ),
+    }
     for name, text in quoted.items():
         script = script.replace(name, text)
     file.write_text(script + _REPORT, encoding="utf-8")
@@ -122,12 +134,12 @@ def send(
         [*line, "-s", str(file), url], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise SystemExit(f"wrk {url}: {done.stderr.strip() or done.stdout.strip()}")
+        raise Unmeasurable(f"wrk {url}: {done.stderr.strip() or done.stdout.strip()}")
     said = json.loads(done.stdout.strip().splitlines()[-1])
     cores = (_children_seconds() - before) / said["seconds"]
     answered = Answered(**said, client_cores=cores)
     if answered.errors or not answered.requests:
-        raise SystemExit(
+        raise Unmeasurable(
             f"{load.name} {url}: {answered.errors} errors, {answered.requests} answers"
         )
     return answered

@@ -276,6 +276,14 @@ class FeedbackStore(ClaimStore, CaptureStore):
         with self._database.read() as connection:
             return history.accepted(connection)
 
+    def set_aside(self, author: str, reason: str) -> frozenset[str]:
+        """Return the ids of an author's corrections ever quarantined for a reason that begins so.
+
+        Whatever became of them since: who takes them back has said them all the same.
+        """
+        with self._database.read() as connection:
+            return history.set_aside(connection, author, reason)
+
     def counts_by_status(self) -> FeedbackCounts:
         """Count corrections; a claim whose lease has ended counts as claimed until taken again."""
         groups = select(feedback.c.status, func.count()).group_by(feedback.c.status)

@@ -7,16 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.contestant import FASTAPI, OURS
-from benchmarks.server import launched
-from benchmarks.serving import Measured, main, round_figures
+from benchmarks.contestant import OURS
+from benchmarks.result import figures_of
+from benchmarks.server import is_ready, launched
+from benchmarks.serving import main
 from benchmarks.serving_case import BATCH, cases_of
+from benchmarks.serving_figures import BASE, FULL_BASE, Measured, print_table, round_figures
 
 READY = """
 import http.server, sys
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200 if self.path == "/readyz" else 404)
+        self.send_response(200 if self.path == "/health" else 404)
         self.end_headers()
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
 """
@@ -25,6 +27,9 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
 def test_both_forms_hold_the_same_inputs() -> None:
     x = np.random.default_rng(0).uniform(-1, 1, (BATCH, 1, 3, 2)).astype(np.float32)
     one_json, one_binary, batch_json, batch_binary = cases_of(x, -1.0, 1.0)
+    for case in (one_json, one_binary, batch_json, batch_binary):
+        assert case.inputs.shape == (case.rows, 1, 3, 2)
+        np.testing.assert_allclose(case.inputs, x[: case.rows], atol=1.01 / 255)
     for as_json, as_bytes in ((one_json, one_binary), (batch_json, batch_binary)):
         rows = np.array(json.loads(as_json.full.body)["inputs"])
         octets = np.frombuffer(as_bytes.full.body, np.uint8).reshape(rows.shape)
@@ -34,18 +39,38 @@ def test_both_forms_hold_the_same_inputs() -> None:
     assert json.loads(one_json.smallest.body)["include"] == []
 
 
-def test_ratios_are_ours_over_fastapi() -> None:
+def test_ratios_are_ours_over_fastapi(capsys: pytest.CaptureFixture[str]) -> None:
     cases = cases_of(np.zeros((BATCH, 1, 2, 2), np.float32), 0.0, 1.0)
-    measured = {(FASTAPI, case.name): Measured(100.0, 400.0, 50.0) for case in cases}
-    measured |= {(OURS, case.name): Measured(300.0, 100.0, 10.0) for case in cases}
+    services = {
+        BASE: Measured(100.0, 400.0, 50.0),
+        FULL_BASE: Measured(50.0, 800.0, 99.0),
+        OURS: Measured(300.0, 100.0, 10.0),
+    }
+    measured = {(name, case.name): one for name, one in services.items() for case in cases}
+    # A peer without binary bodies.
+    measured["bentoml", "one_json"] = Measured(20.0, 900.0, 70.0)
     figures = round_figures(measured, cases)
     assert {figures[f"{case.name}_ratio"] for case in cases} == {3.0}
+    assert {figures[f"full_{case.name}_ratio"] for case in cases} == {6.0}
+    assert {figures[f"fastapi_full_{case.name}_ratio"] for case in cases} == {0.5}
     assert (figures["p99_ratio"], figures["cpu_ratio"]) == (0.2, 0.25)
+    assert figures["bentoml_one_json_ratio"] == 0.2
+    assert "bentoml_one_binary_ratio" not in figures
+
+    memory = {"fastapi_all_mb": 100.0, "ours_all_mb": 300.0}
+    print_table(figures_of([figures | memory, figures | memory]), cases)
+    lines = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert lines["fastapi"] == ["1", "1", "1", "1", "50", "100"]
+    assert lines["fastapi_full"] == ["0.5", "0.5", "0.5", "0.5", "99", "100"]
+    assert lines["ours"] == ["3", "3", "3", "3", "10", "300"]
+    assert lines["bentoml"] == ["0.2", "-", "-", "-", "70", "-"]
 
 
 def test_a_server_is_waited_for_watched_and_ended(tmp_path: Path) -> None:
-    with launched([sys.executable, "-c", READY, "{port}"], tmp_path, {}) as server:
+    command = [sys.executable, "-c", READY, "{port}", "{second_port}"]
+    with launched(command, tmp_path, {}, "/health") as server:
         assert server.process.poll() is None
+        assert not is_ready(server.url)
         assert server.cpu_seconds() >= 0.0
         assert 1.0 < server.largest_mb() < 1000.0
     assert server.process.poll() is not None
