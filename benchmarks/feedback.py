@@ -3,10 +3,10 @@
 python -m benchmarks.feedback --models models --json feedback.json
 
 Needs wrk. In every round the same posts go, in turn, into fresh SQLite files on the same disk:
-through ``FeedbackStore.add``, one commit after another; through ``add_together``, half as many posts
-a commit as there are connections, which is what a commit of the service holds, since the others are
-read meanwhile; and over HTTP to one worker. Every post has a key of its own and
-inputs that nobody sent before. Shares are formed within a round.
+through ``FeedbackStore.add``, one commit after another; through ``add_together``, half as many
+posts a commit as there are connections, which is what a commit of the service holds, since the
+others are read meanwhile; and over HTTP to one worker. Every post has a key of its own and inputs
+that nobody sent before. Shares are formed within a round.
 
 feedback_share          HTTP over ``add``: posts of one item
 feedback_share_many     the same, posts of 32 items
