@@ -27,7 +27,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.relabel_latency import PATIENCE, running, wait_for
+from benchmarks.relabel_latency import running, wait_for, wait_until_settled
 from benchmarks.result import (
     Result,
     add_options,
@@ -51,9 +51,6 @@ MOST = 2000
 
 ROUNDS = (5, 5)
 """Labels that are asked for at the alarm, and once those are served, when more has come."""
-
-OPEN = ("queued", "claimed")
-"""What a label may be until a bundle holds it."""
 
 _LOOK_EVERY = 5
 """Requests between two looks at GET /drift."""
@@ -231,18 +228,9 @@ def _teach(
     ]
     received = client.http.post("/feedback", json={"items": items}).raise_for_status().json()
     posted = time.time()
-    for item in received["items"]:
-        _wait_until_settled(client.http, item["feedback_id"])
+    wait_until_settled(client.http, received)
     version = (folder / "models" / "CURRENT").read_text().strip()
     return float(len(items)), wait_for(client.http, version, workers) - posted
-
-
-def _wait_until_settled(http: httpx.Client, feedback_id: str) -> None:
-    end = time.time() + PATIENCE
-    while (state := http.get(f"/feedback/{feedback_id}").json())["status"] in OPEN:
-        if time.time() > end:
-            raise TimeoutError(f"expected a label to be applied, got {state}")
-        time.sleep(0.02)
 
 
 def _accuracies(folder: Path, inputs: Inputs, old: Sequence[str], new: str) -> tuple[float, float]:

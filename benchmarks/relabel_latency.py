@@ -5,7 +5,8 @@ python -m benchmarks.relabel_latency --models models --data digits --json result
 Real processes on a copy of the models folder: a server with several workers, and a watcher. Ten
 labels of unlabelled inputs are posted; the clock runs from the 202 until /metrics says that every
 worker serves the new version. Stages: until the watcher holds the job, until the pointer has moved,
-until every worker serves.
+until every worker serves. With --beside-refit a refit is asked for first, and has to run all the
+time.
 """
 
 import argparse
@@ -14,12 +15,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import numpy as np
@@ -41,6 +43,8 @@ from training.data import load_source
 ROOT = Path(__file__).parents[1]
 LABELS = 10
 PATIENCE = 60.0
+OPEN = ("queued", "claimed")
+"""What a label may be until a job has settled it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of bundles")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--beside-refit", action="store_true", help="while a refit runs")
     add_options(parser)
     options = parser.parse_args(given)
     origin = provenance("relabel_latency", given)
@@ -74,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with TemporaryDirectory(prefix="relabel-latency-") as folder:
         shutil.copytree(options.models, Path(folder) / "models")
         with running(Path(folder), options.workers) as client:
+            if options.beside_refit:
+                begin_refit(client)
             seen = [
                 _round(
                     client,
@@ -84,11 +91,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 )
                 for i in range(rounds)
             ]
+            if options.beside_refit and not refit_runs(client):
+                raise RuntimeError("expected a refit to run until the last round, got its end")
     result = Result(
         commit=origin.commit,
         command=origin.command,
         seeds=(0,),
-        config={"workers": options.workers, "labels": LABELS},
+        config={
+            "workers": options.workers,
+            "labels": LABELS,
+            "beside_refit": options.beside_refit,
+        },
         figures={
             "noticed (s)": figure_of([r.noticed for r in seen]),
             "made and promoted (s)": figure_of([r.made for r in seen]),
@@ -111,8 +124,20 @@ def _examples(models: Path) -> tuple[NDArray[np.float32], list[str]]:
 
 
 @contextmanager
-def running(folder: Path, workers: int) -> Iterator[httpx.Client]:
-    """A server and a watcher on ``folder``, until the end of the block."""
+def running(
+    folder: Path,
+    workers: int,
+    settings: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[httpx.Client]:
+    """A server and a watcher on ``folder``, until the end of the block.
+
+    Args:
+        folder: holds ``models``; store and log go there.
+        workers: of the server.
+        settings: environment variables besides.
+        headers: of every request.
+    """
     port = free_port()
     environment = {
         **os.environ,
@@ -121,6 +146,7 @@ def running(folder: Path, workers: int) -> Iterator[httpx.Client]:
         "RCMVAE_MODELS_DIR": str(folder / "models"),
         "RCMVAE_STORE_URL": f"sqlite:///{folder / 'feedback.db'}",
         "RCMVAE_WORKERS": str(workers),
+        **(settings or {}),
     }
     server = ["bentoml", "serve", "service.app:RcmVae", "--port", str(port)]
     with (folder / "log").open("ab") as log:
@@ -131,7 +157,8 @@ def running(folder: Path, workers: int) -> Iterator[httpx.Client]:
             for line in (server, ["training", "retrain", "--watch"])
         ]
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
+        url = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=url, timeout=PATIENCE, headers=headers) as client:
             version = (folder / "models" / "CURRENT").read_text().strip()
             wait_for(client, version, workers)
             yield client
@@ -149,31 +176,45 @@ def _round(
         {"input": row.ravel().tolist(), "label": name} for row, name in zip(x, names, strict=True)
     ]
     pointer = folder / "models" / "CURRENT"
-    before = job_settled(client, after=None)
-    client.post("/feedback", json={"items": items}).raise_for_status()
+    posted = client.post("/feedback", json={"items": items}).raise_for_status().json()
     start = time.time()
-    job_settled(client, after=before)
+    wait_until_settled(client, posted)
     # A batch that the gate parts makes several versions: the last one counts.
     moved, version = pointer.stat().st_mtime, pointer.read_text().strip()
     served = wait_for(client, version, workers)
-    taken = _job_started(client)
+    taken = _relabel_started(client)
     return Round(taken - start, moved - taken, served - moved)
 
 
-def job_settled(client: httpx.Client, after: str | None) -> str:
-    """The newest job, once none is open and it is another than ``after``."""
+def wait_until_settled(client: httpx.Client, posted: Mapping[str, Any]) -> None:
+    """Until none of the items of an answer of POST /feedback waits for a job or is held by one."""
     end = time.time() + PATIENCE
-    while time.time() < end:
-        answer = client.get("/retrain").json()
-        newest = answer["history"][0]["job_id"] if answer["history"] else ""
-        if answer["state"] == "idle" and (after is None or newest != after):
-            return newest
-        time.sleep(0.02)
-    raise TimeoutError("no retrain job ended")
+    for item in posted["items"]:
+        while (state := client.get(f"/feedback/{item['feedback_id']}").json())["status"] in OPEN:
+            if time.time() > end:
+                raise TimeoutError(f"expected a label to be settled, got {state}")
+            time.sleep(0.02)
 
 
-def _job_started(client: httpx.Client) -> float:
-    newest = client.get("/retrain").json()["history"][0]
+def begin_refit(client: httpx.Client) -> None:
+    """Ask for a refit, and wait until its training runs."""
+    client.post("/retrain", json={"method": "refit"}).raise_for_status()
+    end = time.time() + PATIENCE
+    while not (refit_runs(client) and client.get("/retrain").json()["job"]["progress"] > 0):
+        if time.time() > end:
+            raise TimeoutError("expected a refit to begin, got none")
+        time.sleep(0.1)
+
+
+def refit_runs(client: httpx.Client) -> bool:
+    """Whether a refit holds its job."""
+    jobs = client.get("/retrain").json()["history"]
+    return any(job["method"] == "refit" and job["state"] == "running" for job in jobs)
+
+
+def _relabel_started(client: httpx.Client) -> float:
+    jobs = client.get("/retrain").json()["history"]
+    newest = next(job for job in jobs if job["method"] == "relabel")
     return datetime.fromisoformat(newest["started"]).timestamp()
 
 

@@ -5,8 +5,10 @@ the map would have nothing to say of them. But the inputs that look most like th
 channel that labels do speak for. So a channel's Dirichlet floor is not spread evenly over the
 labels: a walk leaves the channel along that resemblance and stops at channels with evidence, as in
 `rcmvae.ownership`; the floor follows the labels at which it stops (an absorbing random walk, Zhu,
-Ghahramani and Lafferty 2003). The floor's mass stays alpha0 per label: it decides where there is
-no evidence and fades where there is, and a channel without evidence is still free.
+Ghahramani and Lafferty 2003). A channel mostly holds one label, so that where the walks stop is
+less a mixture than a vote: the shares are raised to a power. The floor's mass stays alpha0 per
+label: it decides where there is no evidence and fades where there is, and a channel without
+evidence is still free.
 """
 
 import numpy as np
@@ -17,13 +19,18 @@ from rcmvae.walk import absorbed, steps
 HALF = 0.5
 """Evidence, in examples, at which a walk stops with probability one half."""
 
+VOTES = 2.0
+"""The power: for how many independent votes one walk counts. Chosen on held-out labels
+(docs/decisions/0009-calibration.md)."""
+
 
 def spread_labels(
     resemblance: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Labels at which a walk from each channel stops, (K, C), positive, rows sum to one.
+    """What each channel is presumed to hold, (K, C), positive, rows sum to one.
 
-    A walk that dies before it stops says nothing: its share is even over the labels.
+    The share of each label among the walks from the channel, to the power of VOTES. A walk that
+    dies before it stops says nothing: its share is even over the labels.
 
     Args:
         resemblance: how much channels look like each other, non-negative, (K, K); the diagonal is
@@ -36,5 +43,5 @@ def spread_labels(
     reached = absorbed(step, evidence, HALF, counts / (evidence[:, None] + HALF))
     spread = np.clip(step @ reached, 0.0, 1.0)
     lost = np.clip(1.0 - spread.sum(axis=1, keepdims=True), 0.0, 1.0)
-    total = spread + lost / counts.shape[1]
-    return np.asarray(total / total.sum(axis=1, keepdims=True))
+    votes = (spread + lost / counts.shape[1]) ** VOTES
+    return np.asarray(votes / votes.sum(axis=1, keepdims=True))

@@ -21,12 +21,16 @@ class BulkHistogram(Histogram):
         return np.asarray(self._upper_bounds, dtype=np.float64)
 
     def observe_all(self, values: ArrayLike) -> None:
-        """Observe every value of an array; one that is not a number is left out."""
+        """Observe every value of an array; one that is not a number is left out.
+
+        An infinite one counts in its bucket and not in the sum, which it would spoil for good.
+        """
         observed = np.asarray(values, dtype=np.float64).ravel()
-        total = float(observed.sum())
-        if math.isnan(total):
-            observed = observed[~np.isnan(observed)]
+        with np.errstate(invalid="ignore"):
             total = float(observed.sum())
+        if not math.isfinite(total):
+            observed = observed[~np.isnan(observed)]
+            total = float(observed[np.isfinite(observed)].sum())
         if observed.size == 0:
             return
         counts = np.bincount(np.searchsorted(self._bounds, observed, side="left"))

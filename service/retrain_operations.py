@@ -37,7 +37,7 @@ RETRAIN_OPERATIONS = (
         200,
         VersionsAnswer,
         other_answer=VersionAnswer,
-        errors=(404, 422, *WAITING_ERRORS),
+        errors=(404, 409, 422, *WAITING_ERRORS),
         parameters=(
             {
                 "name": "version",

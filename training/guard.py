@@ -8,7 +8,7 @@ docs/decisions/0021 has the rates.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 from rcmvae.bundle import Bundle
 from rcmvae.bundle.manifest import DECODER, ENCODER, GOLDEN, SCORES
 from rcmvae.counts import read_label_map
+from rcmvae.feedback import FeedbackStore
 from rcmvae.label_map import LabelMap, is_label_id
 from training.data import NO_LABEL
 from training.encode import encode, session_of, softmax
 from training.golden_run import golden_run
 from training.golden_set import read_golden
 from training.relabel import Correction
+
+CONTRADICTED, SOURCE = "contradicted: ", "source: "
+"""How the two reasons begin: others contradict the label; they contradict most of its author's."""
 
 _HALF = 1.0
 """Evidence of other labels, in examples, that is half of what can be: one example alone never
@@ -52,6 +56,27 @@ class GuardConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """Labels of one author that were ever set aside, but for those that a person accepted.
+
+    Many small batches must do no more than a large one, and taking back does not undo having said.
+
+    Attributes:
+        contradicted: as others contradict them.
+        others: as he was distrusted, though nobody contradicts them.
+    """
+
+    contradicted: int = 0
+    others: int = 0
+
+    @classmethod
+    def of(cls, store: FeedbackStore, author: str, accepted: Collection[str]) -> "SetAside":
+        """From the history in the store."""
+        found = (store.set_aside(author, reason) for reason in (CONTRADICTED, SOURCE))
+        return cls(*(len(ids.difference(accepted)) for ids in found))
+
+
+@dataclass(frozen=True, slots=True)
 class _Honest:
     """Labelled inputs that nobody doubts: examples of the fit, and golden inputs.
 
@@ -72,6 +97,7 @@ def doubted(
     authors: Mapping[str, str],
     accepted: Collection[str],
     config: GuardConfig,
+    earlier: Callable[[str], SetAside] = lambda _: SetAside(),
 ) -> dict[str, str]:
     """Corrections that a person has to look at first, by id, with the reason.
 
@@ -81,6 +107,7 @@ def doubted(
         authors: of the feedback that the map holds, by id.
         accepted: ids that a person has looked at already; they are never doubted.
         config: see there.
+        earlier: what of an author was set aside before.
     """
     judged = [c for c in corrections if c.feedback_id not in accepted]
     if not judged:
@@ -98,7 +125,7 @@ def doubted(
             for i, name in enumerate(label_map.ids)
             if authors.get(name) == author and name not in accepted
         ]
-        case = _Case.of(label_map, honest, before, config.level)
+        case = _Case.of(label_map, honest, before, earlier(author), config.level)
         reasons |= _case_reasons(case, mine, responsibilities[rows], config)
     return reasons
 
@@ -129,7 +156,7 @@ class _Case:
         labels: names of the map.
         counts: s without the author, (K, C).
         threshold: score from which a label is contradicted.
-        given: labels of his that the map holds and no person accepted.
+        given: labels of his that the map holds or that were set aside, and no person accepted.
         contradicted: how many of those are contradicted.
     """
 
@@ -141,7 +168,12 @@ class _Case:
 
     @classmethod
     def of(
-        cls, label_map: LabelMap, honest: _Honest, before: Sequence[int], level: float
+        cls,
+        label_map: LabelMap,
+        honest: _Honest,
+        before: Sequence[int],
+        aside: SetAside,
+        level: float,
     ) -> "_Case":
         own, label = label_map.contributions[before], label_map.contribution_labels[before]
         onehot = np.eye(len(label_map.labels))[label]
@@ -149,7 +181,9 @@ class _Case:
         threshold = _threshold(_left_out(honest, counts), level)
         r = own / np.maximum(own.sum(axis=1, keepdims=True), 1e-12)
         bad = contradiction(r, counts, label) >= threshold
-        return cls(label_map.labels, counts, threshold, len(before), int(bad.sum()))
+        given = len(before) + aside.contradicted + aside.others
+        contradicted = int(bad.sum()) + aside.contradicted
+        return cls(label_map.labels, counts, threshold, given, contradicted)
 
 
 def _left_out(honest: _Honest, counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -204,13 +238,19 @@ def _case_reasons(
     if contradicted <= allowed:
         return {}
     told = f"{contradicted} of {total} labels of {mine[0].author!r} are contradicted by others"
+    says = [case.labels[y] for y in (responsibilities @ case.counts).argmax(axis=1).tolist()]
     if total >= config.distrust_from and contradicted > config.distrust * total:
-        reason = f"source: {told}; all of it waits for a person"
-        return {c.feedback_id: reason for c in mine}
-    beyond = np.flatnonzero(bad)[max(0, allowed - case.contradicted) :]
-    says = (responsibilities @ case.counts).argmax(axis=1)
+        # Not with his label: a name of its own for every input would be as many reasons.
+        rule = f"{told}; all of it waits for a person"
+        return {
+            c.feedback_id: f"{CONTRADICTED}others label this region {other!r}; {rule}"
+            if is_bad
+            else f"{SOURCE}{rule}"
+            for c, other, is_bad in zip(mine, says, bad.tolist(), strict=True)
+        }
+    beyond = np.flatnonzero(bad)[max(0, allowed - case.contradicted) :].tolist()
     return {
-        mine[i].feedback_id: f"contradicted: others label this region {case.labels[says[i]]!r}, "
+        mine[i].feedback_id: f"{CONTRADICTED}others label this region {says[i]!r}, "
         f"not {mine[i].label!r}; {told}, at most {allowed} pass without a person"
         for i in beyond
     }

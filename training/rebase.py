@@ -59,36 +59,39 @@ def rebased(
             f"the refit went on from the weights of {trained.start.version}, "
             f"those of {current.version} are others: it has to be trained anew"
         )
+    has = set(_feedback(trained.bundle))
+    held = _feedback(current)
+    kept = {name: label for name, label in held.items() if name not in set(gone)}
     authors = store.authors()
-    held = _corrections(current, store, authors, gone)
-    wanted = {c.feedback_id: c for c in (*held, *brought)}
-    has = set(read_label_map(trained.bundle).ids)
-    missing = [correction for name, correction in wanted.items() if name not in has]
-    surplus = sorted(name for name in has - wanted.keys() if not is_label_id(name))
-    before = {name for name in read_label_map(current).ids if not is_label_id(name)}
+    late = _late({name: label for name, label in kept.items() if name not in has}, store, authors)
+    new = [c for c in brought if c.feedback_id not in has]
+    wanted = {*(has & kept.keys()), *(c.feedback_id for c in (*late, *brought))}
     lineage = Lineage(
         method="refit",
         parent_version=current.version,
-        feedback_ids=tuple(name for name in wanted if name not in before),
-        withdrawn_ids=tuple(sorted(before - wanted.keys())),
+        feedback_ids=tuple(c.feedback_id for c in brought if c.feedback_id not in held),
+        withdrawn_ids=tuple(sorted(held.keys() - wanted)),
         data_sha256=trained.bundle.manifest.lineage.data_sha256,
     )
-    label_map = changed_map(trained.bundle, missing, surplus, authors, cap)
+    label_map = changed_map(trained.bundle, [*late, *new], sorted(has - wanted), authors, cap)
     return remapped(trained.bundle, label_map, lineage, _metrics(trained.bundle))
 
 
-def _corrections(
-    bundle: Bundle, store: FeedbackStore, authors: Mapping[str, str], gone: Sequence[str]
-) -> list[Correction]:
-    """What a bundle holds, in its order; what the store does not know any more is left out."""
+def _feedback(bundle: Bundle) -> dict[str, str]:
+    """Labels of the feedback that a bundle holds, by id, in its order."""
     label_map = read_label_map(bundle)
     names = zip(label_map.ids, label_map.contribution_labels.tolist(), strict=True)
-    label = {name: label_map.labels[y] for name, y in names if not is_label_id(name)}
-    kept = [name for name in label if name not in set(gone)]
-    inputs = store.labelled_inputs(kept)
+    return {name: label_map.labels[y] for name, y in names if not is_label_id(name)}
+
+
+def _late(
+    labels: Mapping[str, str], store: FeedbackStore, authors: Mapping[str, str]
+) -> list[Correction]:
+    """What came during the training; what the store does not know any more is left out."""
+    inputs = store.labelled_inputs(labels)
     return [
-        Correction(name, label[name], inputs[name], authors.get(name, ANONYMOUS))
-        for name in kept
+        Correction(name, label, inputs[name], authors.get(name, ANONYMOUS))
+        for name, label in labels.items()
         if name in inputs
     ]
 

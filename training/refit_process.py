@@ -83,8 +83,11 @@ def _work(url: str, config: WatchConfig, claim: JobClaim, level: int) -> None:
     os.nice(_NICE)
     # The watcher's own Ctrl-C reaches the whole group; it says then what becomes of a refit.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with unwound_by_sigterm(), FeedbackStore.open(url) as store:
-        Watcher(store, config).work_on(claim)
+    try:
+        with unwound_by_sigterm(), FeedbackStore.open(url) as store:
+            Watcher(store, config).work_on(claim)
+    except StoreUnavailable as error:
+        logger.warning("the store is away; the job's lease will end: %s", error)
 
 
 def _end_with_the_watcher() -> None:

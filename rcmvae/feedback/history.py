@@ -30,6 +30,20 @@ def of_feedback(connection: Connection, feedback_id: str) -> tuple[FeedbackEvent
     return tuple(event_of(row) for row in connection.execute(query.order_by(feedback_event.c.seq)))
 
 
+def set_aside(connection: Connection, author: str, reason: str) -> frozenset[str]:
+    """Ids of an author's corrections that were ever quarantined for a reason that begins so."""
+    query = (
+        select(feedback.c.feedback_id)
+        .join(feedback_event, feedback_event.c.feedback_id == feedback.c.feedback_id)
+        .where(
+            feedback.c.author == author,
+            feedback_event.c.status == FeedbackStatus.QUARANTINED.value,
+            feedback_event.c.detail.startswith(reason, autoescape=True),
+        )
+    )
+    return frozenset(connection.execute(query).scalars())
+
+
 def accepted(connection: Connection) -> frozenset[str]:
     """Ids of corrections that a person ever took out of quarantine."""
     # The line of a posted label has the label as its detail, and one may be called "accepted".

@@ -1,7 +1,8 @@
 """GET /versions, POST /bundle/promote and POST /bundle/rollback."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -35,10 +36,11 @@ async def get_versions(request: Request) -> Response:
     runtime = runtime_of(request)
     moved_to = await runtime.store.run(lambda store: JobStore.of(store).made_current())
     models, version = runtime.settings.models_dir, query.get("version")
-    if version is None:
-        return json_response(await run_in_threadpool(partial(read_versions, models, moved_to)))
-    found = await run_in_threadpool(partial(read_version, models, version, moved_to))
-    return json_response(found)
+    with _from_disk():
+        if version is None:
+            return json_response(await run_in_threadpool(partial(read_versions, models, moved_to)))
+        found = await run_in_threadpool(partial(read_version, models, version, moved_to))
+        return json_response(found)
 
 
 async def post_promote(request: Request) -> Response:
@@ -67,10 +69,31 @@ async def _version(request: Request) -> str | None:
         return None
     if not isinstance(version, str):
         raise InvalidInput("version", "the name of a version", kind_of(version))
-    models = runtime_of(request).settings.models_dir
-    if version not in await run_in_threadpool(list_versions, models):
+    with _from_disk():
+        there = await run_in_threadpool(list_versions, runtime_of(request).settings.models_dir)
+    if version not in there:
         raise unknown_version(version)
     return version
+
+
+@contextmanager
+def _from_disk() -> Iterator[None]:
+    """What is wrong with a version or the folder is for the log: it names files of the server.
+
+    Raises:
+        RequestRefused: 409, the version is damaged; 503, the folder cannot be read or written to.
+    """
+    try:
+        yield
+    except (BundleDamaged, BundleFormatUnsupported) as error:
+        _log.error("a version cannot be served: %s", error)
+        detail = "the version is damaged and cannot be served"
+        raise RequestRefused(Problem(409, "bundle-damaged", detail)) from error
+    except OSError as error:
+        _log.error("the models folder cannot be used: %s", error)
+        detail = "this service cannot read the models folder, or may not write to it"
+        again = {"Retry-After": "1"}
+        raise RequestRefused(Problem(503, "models-unavailable", detail, headers=again)) from error
 
 
 async def _moved(request: Request, move: Move) -> Response:
@@ -78,17 +101,9 @@ async def _moved(request: Request, move: Move) -> Response:
     runtime, by = runtime_of(request), principal_of(request).name
     models = runtime.settings.models_dir
     try:
-        job = await runtime.store.run(lambda store: move(models, store, by))
+        with _from_disk():
+            job = await runtime.store.run(lambda store: move(models, store, by))
     except BundleConflict as error:
         detail = "the pointer moved meanwhile"
         raise RequestRefused(Problem(409, "bundle-conflict", detail)) from error
-    except (BundleDamaged, BundleFormatUnsupported) as error:
-        # What is wrong with it is for the log: it names files of the server.
-        _log.error("a version cannot be served: %s", error)
-        detail = "the version is damaged and cannot be served"
-        raise RequestRefused(Problem(409, "bundle-damaged", detail)) from error
-    except OSError as error:
-        _log.error("the pointer cannot be moved: %s", error)
-        detail = "the models folder cannot be written to from here; the watcher's machine can"
-        raise RequestRefused(Problem(409, "models-unwritable", detail)) from error
     return json_response(RetrainJob.of(job))

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.special import softmax
 
 from rcmvae.label_map import LabelMap, free_channels, leave_one_out
-from rcmvae.spreading import HALF, spread_labels
+from rcmvae.spreading import HALF, VOTES, spread_labels
 from rcmvae.walk import SURVIVAL
 from tests.rcmvae.random_maps import label_maps, random_map
 
@@ -38,6 +39,7 @@ def test_the_closed_form_is_the_sum_over_all_walks(label_map: LabelMap, seed: in
         expected += (alive * stop) @ share
         alive = SURVIVAL * (alive * (1.0 - stop)) @ step
     expected += (1.0 - expected.sum(axis=1, keepdims=True)) / counts.shape[1]
+    expected = softmax(VOTES * np.log(expected), axis=1)
     spread = spread_labels(resemblance, counts)
     assert_allclose(spread, expected, atol=1e-9)
     assert_allclose(spread.sum(axis=1), 1.0)

@@ -11,7 +11,11 @@ from service.bulk_histogram import BulkHistogram
 BOUNDS = (0.1, 0.5, 1.0, 4.0)
 
 
-@given(st.lists(st.sampled_from([*BOUNDS, 0.0, -1.0, 0.3, 5.0, math.inf]) | st.floats(-2, 6)))
+@given(
+    st.lists(
+        st.sampled_from([*BOUNDS, 0.0, -1.0, 0.3, 5.0, math.inf, -math.inf]) | st.floats(-2, 6)
+    )
+)
 def test_a_batch_counts_as_its_values_one_by_one(values: list[float]) -> None:
     registries = CollectorRegistry(), CollectorRegistry()
     bulk = BulkHistogram("h", "h", buckets=BOUNDS, registry=registries[0])
@@ -19,11 +23,11 @@ def test_a_batch_counts_as_its_values_one_by_one(values: list[float]) -> None:
     bulk.observe_all(values)
     for value in values:
         single.observe(value)
+    finite = sum(value for value in values if math.isfinite(value))
     for bound in (*map(str, BOUNDS), "+Inf"):
         samples = [r.get_sample_value("h_bucket", {"le": bound}) for r in registries]
         assert samples[0] == samples[1]
-    sums = [r.get_sample_value("h_sum") or 0.0 for r in registries]
-    assert math.isclose(*sums, abs_tol=1e-9)
+    assert math.isclose(registries[0].get_sample_value("h_sum") or 0.0, finite, abs_tol=1e-9)
 
 
 def test_what_is_no_number_is_left_out() -> None:

@@ -3,6 +3,7 @@
 import errno
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -223,5 +224,30 @@ def test_a_models_folder_that_cannot_be_written_to_is_said(
 
     monkeypatch.setattr("rcmvae.jobs.moves.move_pointer", read_only)
     refused = client.post("/bundle/rollback")
-    assert_problem(refused, 409)
-    assert refused.json()["type"].endswith("models-unwritable")
+    assert_problem(refused, 503)
+    assert refused.json()["type"].endswith("models-unavailable")
+
+
+def test_a_models_folder_that_cannot_be_read_is_said(
+    client: AppClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_: Path) -> tuple[str, ...]:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("service.versions.list_versions", unreadable)
+    monkeypatch.setattr("service.routes.versions.list_versions", unreadable)
+    for refused in (
+        client.get("/versions"),
+        client.get("/versions?version=v1"),
+        client.post("/bundle/promote", json={"version": "v1"}),
+    ):
+        assert_problem(refused, 503)
+        assert refused.json()["type"].endswith("models-unavailable")
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_damaged_version_is_said(client: AppClient, settings: Settings) -> None:
+    _two_versions(settings)
+    (settings.models_dir / "v1" / "manifest.json").write_text("{")
+    assert_problem(client.get("/versions?version=v1"), 409)
+    assert [each["bundle_version"] for each in client.get("/versions").json()["versions"]] == ["v2"]

@@ -31,6 +31,21 @@ def run(models: Path, store: FeedbackStore) -> RetrainResult:
     return result
 
 
+def run_of(
+    models: Path,
+    store: FeedbackStore,
+    items: list[Correction],
+    author: str,
+    config: GuardConfig | None = None,
+) -> RetrainResult:
+    """What becomes of a batch."""
+    post(store, items, author)
+    guard = config or GuardConfig()
+    result = retrain(models, store, "relabel", LENIENT, guard=guard, cap=ShareCap())
+    assert result is not None
+    return result
+
+
 def wrong_in_all(count: int) -> list[Correction]:
     """Digits with a little noise, so that no two are one input, each under a wrong name."""
     rng = np.random.default_rng(0)
@@ -93,6 +108,39 @@ def test_a_few_contradictions_pass_and_more_wait_for_a_person(
     assert set(result.applied) == set(more) - set(result.quarantined)
     store.accept(held.feedback_id, "a person")
     assert run(models, store).applied == (held.feedback_id,)
+
+
+def test_many_small_batches_do_no_more_than_a_large_one(models: Path, store: FeedbackStore) -> None:
+    """Also where he takes back what was set aside."""
+    items = wrong_in_all(30)
+    applied, late = 0, list[str]()
+    for start in range(0, len(items), 5):
+        result_of = run_of(models, store, items[start : start + 5], "mallory")
+        applied += len(result_of.applied)
+        late += result_of.quarantined if start >= 20 else ()
+        for feedback_id in result_of.quarantined:
+            store.withdraw(feedback_id, "mallory")
+    assert len(late) == 10, "contradicted or not: nothing of his is taken on trust"
+    assert applied <= 3 + 3, "the allowance, and what nobody can contradict before he is distrusted"
+    honest = post(store, corrections(2, 5), "ann")
+    assert set(honest) <= set(run(models, store).applied)
+
+
+def test_who_is_right_at_last_is_trusted_again(models: Path, store: FeedbackStore) -> None:
+    config = GuardConfig(distrust_from=4, allowance=0)
+    first = [*wrong(0, "1", 3), *corrections(3, 1)]
+    assert len(run_of(models, store, first, "bob", config).quarantined) == 4
+    again = run_of(models, store, [*corrections(4, 3), *corrections(6, 3)], "bob", config)
+    assert len(again.applied) == 6
+
+
+def test_what_a_person_accepted_counts_for_nobody(models: Path, store: FeedbackStore) -> None:
+    config = GuardConfig(distrust_from=4, allowance=0)
+    aside = run_of(models, store, wrong(0, "1", 4), "bob", config).quarantined
+    assert len(aside) == 4
+    for feedback_id in aside:
+        store.accept(feedback_id, "a person")
+    assert len(run_of(models, store, corrections(4, 1), "bob", config).applied) == 5
 
 
 def test_another_author_is_judged_by_himself(models: Path, store: FeedbackStore) -> None:

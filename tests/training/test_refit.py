@@ -99,12 +99,14 @@ def test_weights_that_do_not_fit_are_refused(bundle: Bundle) -> None:
 class Refitted:
     """What the job made of six nines by a relabel, and then of two fives by a refit.
 
-    ``counted`` is the version that the refit began with.
+    ``counted`` is the version that the refit began with; all eight were taken back out of
+    ``withdrawn``.
     """
 
     relabelled: Bundle
     counted: Bundle
     refitted: Bundle
+    withdrawn: Bundle
     result: RetrainResult
     relabel_ids: list[str]
     refit_ids: list[str]
@@ -123,9 +125,13 @@ def refitted(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Refitte
         result = retrain(models, store, "refit", LENIENT)
         assert result is not None
         statuses = [store.get(i).status for i in (*first, *second)]
-    current = load_current(models)
+        current = load_current(models)
+        for feedback_id in (*first, *second):
+            store.withdraw(feedback_id, "ann")
+        assert retrain(models, store, "relabel", LENIENT) is not None
     counted = load_bundle(models / str(current.manifest.lineage.parent_version))
-    return Refitted(relabelled, counted, current, result, first, second, statuses)
+    bundles = (relabelled, counted, current, load_current(models))
+    return Refitted(*bundles, result, first, second, statuses)
 
 
 def test_lineage_says_what_was_counted_first_and_then_refitted(refitted: Refitted) -> None:
@@ -143,6 +149,16 @@ def test_earlier_corrections_stay_in_the_map(refitted: Refitted) -> None:
     assert label_map.labels == (*tiny_dataset().labels, NEW_LABEL)
     assert list(label_map.ids[-8:]) == [*refitted.relabel_ids, *refitted.refit_ids]
     assert label_map.evidence.sum() == pytest.approx(45 + 8)
+
+
+def test_a_batch_taken_back_after_a_refit_leaves_the_map_of_the_fits_own_labels(
+    refitted: Refitted,
+) -> None:
+    before, after = (read_label_map(b) for b in (refitted.refitted, refitted.withdrawn))
+    assert (after.labels, after.ids) == (tiny_dataset().labels, before.ids[:45])
+    np.testing.assert_allclose(after.contributions, before.contributions[:45], rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(after.contribution_labels, tiny_dataset().labelled.y)
+    assert refitted.withdrawn.manifest.files[WEIGHTS] == refitted.refitted.manifest.files[WEIGHTS]
 
 
 def test_weights_moved_and_the_golden_set_did_not(refitted: Refitted) -> None:
