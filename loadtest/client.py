@@ -46,7 +46,7 @@ OCTETS = "application/octet-stream"
 def add_key(parser: LocustArgumentParser) -> None:
     """The key of a service that wants one."""
     parser.add_argument(
-        *("--key", "--api-key"),
+        "--key",
         env_var="LOADTEST_KEY",
         is_secret=True,
         default="",
