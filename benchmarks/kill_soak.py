@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kills = QUICK_KILLS if options.quick else options.kills
     with (
         TemporaryDirectory(prefix="kill-soak-") as folder,
-        _store(options.store, Path(folder)) as url,
+        store_for(options.store, Path(folder)) as url,
     ):
         shutil.copytree(options.models, Path(folder) / "models")
         figures, verdict = run(Path(folder), url, kills, options.seed)
@@ -172,8 +172,8 @@ def soak(
     killed: Counter[str] = Counter()
     try:
         with FeedbackStore.open(url) as store:
-            _wait(lambda: is_ready(address), "the service is ready", everybody)
-            examples = _examples(load_current(folder / "models"))
+            wait_for(lambda: is_ready(address), "the service is ready", everybody)
+            examples = labelled_examples(load_current(folder / "models"))
             clients = [Client(address, examples, chance.randrange(2**32)) for _ in range(CLIENTS)]
             while killed.total() < kills:
                 if chance.random() < AT_WORK:
@@ -186,7 +186,7 @@ def soak(
                 aim = chance.choices(list(_AIMS), list(_AIMS.values()))[0]
                 killed[aim] += _strike(aim, server, watchers, chance)
             said = [client.stop() for client in clients]
-            _wait(lambda: _is_settled(store), "everything is settled", everybody)
+            wait_for(lambda: is_settled(store), "everything is settled", everybody)
     finally:
         for victim in everybody:
             victim.kill()
@@ -260,13 +260,19 @@ def _wait_for_work(store: FeedbackStore, address: str) -> None:
         time.sleep(0.05)
 
 
-def _is_settled(store: FeedbackStore) -> bool:
+def is_settled(store: FeedbackStore) -> bool:
+    """Whether nothing waits and nothing is being done."""
     counts, waiting = store.counts_by_status(), store.waiting()
     moving = counts.queued + counts.claimed + counts.replaced + counts.withdrawing
     return not (moving or waiting.count or waiting.leaving or JobStore.of(store).open_jobs())
 
 
-def _wait(condition: Callable[[], bool], what: str, victims: Sequence[Victim]) -> None:
+def wait_for(condition: Callable[[], bool], what: str, victims: Sequence[Victim]) -> None:
+    """Wait until a condition holds, while the processes live.
+
+    Raises:
+        TimeoutError: it did not in time.
+    """
     end = time.monotonic() + PATIENCE
     while not condition():
         for victim in victims:
@@ -276,7 +282,7 @@ def _wait(condition: Callable[[], bool], what: str, victims: Sequence[Victim]) -
         time.sleep(0.2)
 
 
-def _examples(bundle: Bundle) -> Examples:
+def labelled_examples(bundle: Bundle) -> Examples:
     """Training inputs of the bundle's source whose label it knows."""
     source = load_source(from_json(bundle.manifest.configuration).data.source)
     names = np.array(source.labels)[source.train.y]
@@ -295,7 +301,7 @@ def _is_sound(url: str) -> bool:
 
 
 @contextmanager
-def _store(kind: str, folder: Path) -> Iterator[str]:
+def store_for(kind: str, folder: Path) -> Iterator[str]:
     """URL of an empty store that lives for the block."""
     if kind == "postgresql":
         with postgres_server() as server:

@@ -3,7 +3,9 @@
 import random
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 import httpx
@@ -30,6 +32,14 @@ class Examples:
     label: list[str]
 
 
+class Reply(NamedTuple):
+    """What a request got, and when it came, by ``time.monotonic``; status 0 where nothing came."""
+
+    at: float
+    seconds: float
+    status: int
+
+
 @dataclass(slots=True)
 class Said:
     """What one client was told.
@@ -40,6 +50,7 @@ class Said:
         taken_back: ids of which the withdrawal was acknowledged.
         sent_again: requests that got no answer or were put off, and were sent again.
         unlike: requests said again whose reply was not the first one.
+        replies: to everything that was sent, in order.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
@@ -47,6 +58,7 @@ class Said:
     taken_back: set[str] = field(default_factory=set)
     sent_again: int = 0
     unlike: int = 0
+    replies: list[Reply] = field(default_factory=list)
 
     @property
     def standing(self) -> set[str]:
@@ -130,21 +142,39 @@ class Client:
         body: object = None,
         headers: dict[str, str] | None = None,
     ) -> list[str]:
-        """Send the same request until it is acknowledged; the ids that the 202 names."""
-        while True:
-            try:
-                reply = http.request(method, path, json=body, headers=headers)
-            except httpx.TransportError:
-                self._put_off()
-                continue
-            if reply.status_code in _AGAIN:
-                self._put_off()
-                continue
-            if reply.status_code != httpx.codes.ACCEPTED:
-                raise RuntimeError(f"{method} {path}: expected 202, got {reply.text}")
-            answer = reply.json()
-            return [item["feedback_id"] for item in answer.get("items", [answer])]
+        """Send the same request until it is acknowledged; the ids that the 202 names.
 
-    def _put_off(self) -> None:
-        self.said.sent_again += 1
-        time.sleep(_AGAIN_SECONDS)
+        Raises:
+            RuntimeError: an answer that is neither 202 nor a reason to come again, or that is 503
+                and does not say when.
+        """
+        while True:
+            reply = self._sent(http, method, path, body, headers)
+            if reply is not None and reply.status_code == httpx.codes.ACCEPTED:
+                answer = reply.json()
+                return [item["feedback_id"] for item in answer.get("items", [answer])]
+            if reply is not None and not _says_when(reply):
+                raise RuntimeError(f"{method} {path}: expected 202, got {reply.text}")
+            self.said.sent_again += 1
+            time.sleep(_AGAIN_SECONDS)
+
+    def _sent(
+        self,
+        http: httpx.Client,
+        method: str,
+        path: str,
+        body: object,
+        headers: dict[str, str] | None,
+    ) -> httpx.Response | None:
+        """One try; None where the connection broke."""
+        start, reply = time.monotonic(), None
+        with suppress(httpx.TransportError):
+            reply = http.request(method, path, json=body, headers=headers)
+        end, status = time.monotonic(), 0 if reply is None else reply.status_code
+        self.said.replies.append(Reply(end, end - start, status))
+        return reply
+
+
+def _says_when(reply: httpx.Response) -> bool:
+    """Whether the same request is to come again, and the answer says when."""
+    return reply.status_code in _AGAIN and "retry-after" in reply.headers

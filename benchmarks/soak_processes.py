@@ -39,10 +39,13 @@ class Victim:
     def kill(self) -> None:
         """SIGKILL for it and all that it has started."""
         # A worker leads a session of its own, and the parent would start another at once.
-        family = [self._process.pid, *self._descendants()]
-        for pid in family:
+        for pid in self.family():
             _kill(pid)
         self._process.wait()
+
+    def family(self) -> list[int]:
+        """Its process id, and those of all that it has started."""
+        return [self._process.pid, *self._descendants()]
 
     def kill_a_child(self, chance: random.Random) -> bool:
         """SIGKILL for one of the processes that it started; whether there was one."""

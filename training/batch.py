@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from training.augment import views
-from training.config import ObjectiveConfig, RunConfig
+from training.config import RunConfig
 from training.objective import (
     Elbo,
     TermWeights,
@@ -23,6 +23,7 @@ from training.objective import (
     usage_entropy,
     weights_at,
 )
+from training.objective_config import ObjectiveConfig
 from training.ranks import gathered, rank_count
 from training.routing import Routing, route
 from training.state import FitState

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from training.config import CurriculumConfig
+from training.objective_config import CurriculumConfig
 
 CLOSED = -1e4
 """Added to a closed channel's logit: its responsibility is exactly zero, and nothing is NaN."""

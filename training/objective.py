@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from training.config import ObjectiveConfig
 from training.model.encoder import Encoding
 from training.model.network import RcmVae
 from training.model.priors import Moments, latent_kl, standardised
+from training.objective_config import ObjectiveConfig
 from training.routing import Routing
 
 _TINY = 1e-8

@@ -19,7 +19,6 @@ from training.config import (
     CalibrationConfig,
     FitConfig,
     ModelConfig,
-    ObjectiveConfig,
     RunConfig,
     from_json,
     to_json,
@@ -27,6 +26,7 @@ from training.config import (
 from training.data import NO_LABEL, Dataset
 from training.model.encoder import SMALL_SIDE
 from training.model.network import channel_count
+from training.objective_config import ObjectiveConfig
 from training.setting import is_auto
 
 _Tree = TypeVar("_Tree")

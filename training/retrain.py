@@ -42,7 +42,7 @@ def retrain(
     guard: GuardConfig | None = None,
     cap: ShareCap | None = None,
 ) -> RetrainResult | None:
-    """Apply all queued feedback; None where none waits and nothing is to be trained.
+    """Apply all feedback that is queued now; None where none waits and nothing is to be trained.
 
     Corrections that the gate does not let pass together are tried in parts, by label and then in
     halves, so that nobody's labels are lost for another's; what is refused by itself, or in a part
@@ -68,6 +68,8 @@ def retrain(
     reporter = reporter or Alone(store)
     tally, homeless = Tally(), set[str]()
     before: str | None = None
+    # What comes later is for the next job: where labels come all the time, this one would not end.
+    last = store.last_place()
 
     def work(claim: Claim | None, method: RetrainMethod) -> frozenset[str]:
         reporter.claimed(None if claim is None else claim.token)
@@ -77,7 +79,11 @@ def retrain(
 
     # Every round settles what it claims, but for labels that the next round leaves where they are.
     while claim := store.claim(
-        worker=worker_name(), limit=CLAIM_LIMIT, lease=reporter.lease, skip_labels=homeless
+        worker=worker_name(),
+        limit=CLAIM_LIMIT,
+        lease=reporter.lease,
+        skip_labels=homeless,
+        up_to=last,
     ):
         logger.info("claimed %d corrections", len(claim.records))
         before = before or read_pointer(models)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.config import ObjectiveConfig
+from training.objective_config import ObjectiveConfig
 
 
 class Routing(NamedTuple):

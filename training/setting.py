@@ -2,8 +2,11 @@
 
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
+
+FORBID_EXTRA = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""Of every section: an unknown setting is refused."""
 
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]

@@ -131,13 +131,20 @@ class Watcher:
         auto = self._lane_of_auto(jobs)
         jobs = (*jobs, *self._asked([_lane(job, auto) for job in jobs]))
         now = self._store.clock()
-        for lane in JobLane:
+        for lane in self._lanes():
             own = [job for job in jobs if _lane(job, auto) is lane]
             if own and self._may_begin(lane) and not any(_is_held(job, now) for job in own):
                 claim = self._jobs.claim(worker_name(), self._config.lease, (lane,), auto=auto)
                 if claim is not None:
                     return self._begin(claim)
         return None
+
+    def _lanes(self) -> Sequence[JobLane]:
+        """Which work is looked for first.
+
+        A refit beside costs a moment, and where labels come all the time a relabel is always due.
+        """
+        return tuple(JobLane) if self._refits is None else (JobLane.REFIT, JobLane.RELABEL)
 
     def _may_begin(self, lane: JobLane) -> bool:
         return lane is JobLane.RELABEL or self._refits is None or self._refits.is_free

@@ -23,6 +23,7 @@ class ClaimStore(OpenedStore):
         lease: timedelta,
         skip_labels: Collection[str] = (),
         only_labels: Collection[str] | None = None,
+        up_to: int | None = None,
     ) -> Claim | None:
         """Borrow the oldest corrections that wait or whose lease has ended; None if none do.
 
@@ -34,15 +35,15 @@ class ClaimStore(OpenedStore):
             lease: how long nobody else can claim them; see renew.
             skip_labels: leave corrections to these labels where they are.
             only_labels: leave corrections to all others where they are, and what only leaves.
+            up_to: leave what came after this place, see last_place; None for all.
         """
         check_name("worker", worker)
         if limit < 1 or lease <= timedelta(0):
             raise ValueError(f"expected limit >= 1 and lease > 0, got {limit} and {lease}")
         with self._database.write() as connection:
             now = self._clock()
-            return claims.take(
-                connection, worker, limit, now, now + lease, skip_labels, only_labels
-            )
+            wanted = claims.Wanted(skip_labels, only_labels, up_to)
+            return claims.take(connection, worker, limit, now, now + lease, wanted)
 
     def renew(self, claim_token: str, lease: timedelta) -> datetime:
         """Let a claim end ``lease`` from now, and return when that is.
@@ -117,6 +118,11 @@ class ClaimStore(OpenedStore):
         """
         with self._database.write() as connection:
             claims.give_back(connection, claim_token, self._clock())
+
+    def last_place(self) -> int:
+        """The place of the newest correction in the order in which they came; 0 without one."""
+        with self._database.read() as connection:
+            return claims.last_place(connection)
 
     def waiting(self) -> Waiting:
         """Count what a claim could take, and say since when; made to be asked often."""

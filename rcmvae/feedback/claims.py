@@ -7,11 +7,12 @@ docs/decisions/0002-feedback-store.md states the rule.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, true, update
 
 from rcmvae.errors import ClaimLost
 from rcmvae.feedback.conflict import prevailing
@@ -42,14 +43,41 @@ _FACTS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of all that is due a claim takes.
+
+    Args:
+        skip_labels: corrections to these labels stay where they are.
+        only_labels: corrections to all others stay, and what only leaves; None for all labels.
+        up_to: what came after this place stays; None for all.
+    """
+
+    skip_labels: Collection[str]
+    only_labels: Collection[str] | None
+    up_to: int | None
+
+    @property
+    def is_labelled(self) -> ColumnElement[bool]:
+        """By the label."""
+        allowed = feedback.c.label.not_in(sorted(self.skip_labels))
+        if self.only_labels is None:
+            return allowed
+        return and_(allowed, feedback.c.label.in_(sorted(self.only_labels)))
+
+    @property
+    def is_early(self) -> ColumnElement[bool]:
+        """By the place."""
+        return true() if self.up_to is None else feedback.c.seq <= self.up_to
+
+
 def take(
     connection: Connection,
     worker: str,
     limit: int,
     now: datetime,
     expires: datetime,
-    skip_labels: Collection[str],
-    only_labels: Collection[str] | None,
+    wanted: Wanted,
 ) -> Claim | None:
     """Claim the oldest corrections that are queued or whose lease has ended; None if none are.
 
@@ -62,12 +90,9 @@ def take(
     lock_lives(connection)
     _end_leases(connection, feedback.c.lease_expires <= now, now)
     token = uuid4().hex
-    wanted = [feedback.c.label.not_in(sorted(skip_labels))]
-    if only_labels is not None:
-        wanted.append(feedback.c.label.in_(sorted(only_labels)))
     due = (
         select(feedback.c.seq)
-        .where(_is_due(now), *wanted)
+        .where(_is_due(now), wanted.is_early, wanted.is_labelled)
         .order_by(feedback.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -83,8 +108,9 @@ def take(
     )
     digests = set(connection.execute(statement).scalars())
     replaced = _replace(connection, digests, token, worker, now)
-    if only_labels is None:
-        oldest = select(feedback.c.seq).where(_may_leave(now)).order_by(feedback.c.seq).limit(limit)
+    if wanted.only_labels is None:
+        leaving = select(feedback.c.seq).where(_may_leave(now), wanted.is_early)
+        oldest = leaving.order_by(feedback.c.seq).limit(limit)
         connection.execute(update(feedback).where(feedback.c.seq.in_(oldest)).values(lent))
     for part in parts(replaced):
         connection.execute(update(feedback).where(feedback.c.feedback_id.in_(part)).values(lent))
@@ -123,6 +149,11 @@ def _claim(connection: Connection, token: str, expires: datetime) -> Claim | Non
     records = tuple(record for status, record in rows if status == claimed)
     subtract = tuple(record for status, record in rows if status != claimed)
     return Claim(token, expires, records, subtract) if rows else None
+
+
+def last_place(connection: Connection) -> int:
+    """The place of the newest correction, 0 without one."""
+    return connection.execute(select(func.max(feedback.c.seq))).scalar_one() or 0
 
 
 def count_waiting(connection: Connection, now: datetime) -> Waiting:

@@ -1,4 +1,4 @@
-"""A browser, and one tab of it."""
+"""A browser, one tab of it, and a service of digits."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.chromium import chromium, open_tab
+from tests.browser.digits_service import digits_service
+from tests.e2e.served import Server
+from tests.training.tiny import TinyRun
 
 
 @pytest.fixture(scope="package")
@@ -19,3 +22,10 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     with open_tab(browser) as tab:
         yield tab.page
+
+
+@pytest.fixture(scope="package")
+def server(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests that learn nothing: to start one takes longer than most of them."""
+    with digits_service(tiny, tmp_path_factory.mktemp("digits")) as running:
+        yield running

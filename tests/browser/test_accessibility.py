@@ -1,24 +1,15 @@
 """Every view in both themes: no serious fault by axe, and the way by keyboard alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.axe import serious_faults
 from tests.browser.chromium import open_tab
-from tests.browser.digits_service import digits_service
 from tests.e2e.served import Server
-from tests.training.tiny import TinyRun
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def server(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """For tests that store no label."""
-    with digits_service(tiny, tmp_path_factory.mktemp("views")) as running:
-        yield running
 
 
 def _queue(page: Page) -> None:

@@ -1,14 +1,9 @@
-"""Keys alone, dragging, two fingers, drawing and dropping: what hands do on the page.
-
-One service for all of them; what a test stored is what came after it began.
-"""
+"""Keys alone, dragging, two fingers, drawing and dropping: what hands do on the page."""
 
 import base64
 import io
 import json
 import re
-import sqlite3
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,38 +14,12 @@ from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Page, Request, expect
 
 from tests.browser.chromium import open_tab
-from tests.browser.digits_service import digits_service
 from tests.browser.map_view import map_view
+from tests.browser.stored import Stored
 from tests.e2e.served import Server
-from tests.training.tiny import TinyRun, unseen
+from tests.training.tiny import unseen
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def server(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with digits_service(tiny, tmp_path_factory.mktemp("hands")) as running:
-        yield running
-
-
-class Stored:
-    """Rows of feedback that came since this was made."""
-
-    def __init__(self, server: Server) -> None:
-        self._path = server.folder / "feedback.db"
-        self._before = len(self._rows())
-
-    def _rows(self) -> list[tuple[str, str, str]]:
-        with sqlite3.connect(self._path) as database:
-            rows = database.execute(
-                "SELECT prediction_id, label, status FROM feedback ORDER BY seq"
-            ).fetchall()
-        return [(str(about), str(label), str(status)) for about, label, status in rows]
-
-    @property
-    def rows(self) -> list[tuple[str, str, str]]:
-        """What each is about (None for a reference point), its label and its status."""
-        return self._rows()[self._before :]
 
 
 def captures_of(server: Server, channel: int) -> tuple[set[str], int]:

@@ -200,6 +200,17 @@ def test_an_administrator_accepts_what_was_held_back(keyed: Keyed, tab: Tab) -> 
     expect(page.get_by_role("tab", name="Feedback")).to_have_text("Feedback")
     assert keyed.server.get(f"/feedback/{feedback_id}").json()["status"] == "queued"
 
+    # A batch at once, by two clicks.
+    batch = [hold_back(keyed, grey) for grey in (0.6, 0.65)]
+    page.get_by_role("button", name="Waiting").click()
+    page.get_by_role("button", name="Held back").click()
+    page.get_by_role("button", name="Accept all 2 listed").click()
+    page.get_by_role("button", name="Sure? Accept 2").click()
+    expect(page.get_by_text("Accepted: 2 labels.")).to_be_visible()
+    expect(page.get_by_text("Nothing is held back.")).to_be_visible()
+    states = [keyed.server.get(f"/feedback/{one}").json()["status"] for one in batch]
+    assert states == ["queued", "queued"]
+
 
 def test_a_dispute_is_listed_and_settled(keyed: Keyed, tab: Tab) -> None:
     feedback_id = dispute(keyed, 0.25)

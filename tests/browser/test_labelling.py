@@ -1,8 +1,7 @@
 """What is drawn around on the map is what the store gets, no more and no less."""
 
 import re
-import sqlite3
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,18 +11,11 @@ from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 
-from tests.browser.digits_service import digits_service
 from tests.browser.map_view import map_view, places
+from tests.browser.stored import Stored
 from tests.e2e.served import Server, wait_until
-from tests.training.tiny import TinyRun
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e, pytest.mark.timeout(300)]
-
-
-@pytest.fixture
-def server(tiny: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with digits_service(tiny, tmp_path_factory.mktemp("labelling")) as running:
-        yield running
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +71,8 @@ def around(
     return [(centre[0] + radius * np.cos(t), centre[1] + radius * np.sin(t)) for t in turns]
 
 
-def labels_in_store(server: Server) -> list[tuple[str, str]]:
-    """What every row of feedback is about, and its label."""
-    with sqlite3.connect(server.folder / "feedback.db") as database:
-        rows = database.execute("SELECT prediction_id, label FROM feedback")
-        return [(str(about), str(label)) for about, label in rows.fetchall()]
-
-
 def test_lasso_then_key_stores_exactly_what_was_drawn_around(server: Server, page: Page) -> None:
+    stored = Stored(server)
     shown = open_captures(server, page)
     outline = around(shown.fullest(60), 70)
     expected = shown.inside(outline)
@@ -100,14 +86,13 @@ def test_lasso_then_key_stores_exactly_what_was_drawn_around(server: Server, pag
         f"{len(expected)} × 3 stored, waits to be learned"
     )
 
-    stored = labels_in_store(server)
-    assert len(stored) == len(expected)
-    assert set(stored) == {(name, "3") for name in expected}
+    assert sorted(stored.rows) == sorted((name, "3", "queued") for name in expected)
 
 
 def test_a_box_with_shift_adds_alt_takes_away_and_undo_takes_back(
     server: Server, page: Page
 ) -> None:
+    stored = Stored(server)
     shown = open_captures(server, page)
     middle = shown.fullest(40)
     first = shown.inside(around(middle, 50))
@@ -133,14 +118,9 @@ def test_a_box_with_shift_adds_alt_takes_away_and_undo_takes_back(
     page.get_by_label("What are these?").fill("a new kind")
     page.keyboard.press("Enter")
     expect(page.locator(".deed.queued")).to_be_visible()
-    assert set(labels_in_store(server)) == {(name, "a new kind") for name in expected}
+    assert {row[:2] for row in stored.rows} == {(name, "a new kind") for name in expected}
 
     page.locator("h2").first.click()
     page.keyboard.press("Control+z")
     expect(page.locator(".deed.withdrawn")).to_be_visible()
-    wait_until(lambda: statuses(server) == {"withdrawn"}, "every row withdrawn")
-
-
-def statuses(server: Server) -> set[str]:
-    with sqlite3.connect(server.folder / "feedback.db") as database:
-        return {str(status) for (status,) in database.execute("SELECT status FROM feedback")}
+    wait_until(lambda: {row[2] for row in stored.rows} == {"withdrawn"}, "every row withdrawn")

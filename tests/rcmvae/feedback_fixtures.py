@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rcmvae.feedback import NewFeedback
+from rcmvae.feedback import Claim, FeedbackStore, NewFeedback
 
 ROOT = Path(__file__).parents[2]
+LEASE = timedelta(seconds=60)
 
 
 class StillClock:
@@ -69,3 +70,16 @@ def acknowledged(child: subprocess.Popen[str]) -> list[str]:
         output = child.stdout.read()
     child.wait(timeout=60)
     return [line.strip() for line in output.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def apply_all(store: FeedbackStore, version: str, limit: int = 100) -> Claim:
+    """Claim what waits, and say that a bundle holds it and what it replaces no more."""
+    claim = store.claim(worker="w", limit=limit, lease=LEASE)
+    assert claim is not None
+    store.mark_applied(
+        claim.token,
+        [record.feedback_id for record in claim.records],
+        version,
+        [record.feedback_id for record in claim.subtract],
+    )
+    return claim

@@ -15,3 +15,9 @@ def run_graph(model: ModelProto | bytes, **inputs: NDArray[Any]) -> Arrays:
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def run_read(model: ModelProto, inputs: Arrays) -> Arrays:
+    """All outputs by name, of those of the inputs that the graph reads."""
+    read = {value.name for value in model.graph.input}
+    return run_graph(model, **{name: inputs[name] for name in inputs if name in read})

@@ -7,7 +7,6 @@ what is there and taking out what is not there change nothing.
 import shutil
 import tempfile
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from rcmvae.errors import ClaimLost, FeedbackNotFound
+from rcmvae.errors import ClaimLost
 from rcmvae.feedback import Claim, FeedbackFilter, FeedbackStatus, FeedbackStore
-from tests.rcmvae.feedback_fixtures import StillClock, correction, url_of
+from tests.rcmvae.feedback_fixtures import LEASE, StillClock, apply_all, correction, url_of
 
-LEASE = timedelta(seconds=60)
 AUTHORS = st.sampled_from(["ann", "bob", "cy"])
 INPUTS = st.integers(0, 2)
 LABELS = st.sampled_from("17")
@@ -248,99 +246,6 @@ def test_a_withdrawal_brings_back_what_was_superseded(store_url: str) -> None:
         ]
 
 
-def test_a_correction_of_a_job_that_died_leaves_when_another_prevails(store_url: str) -> None:
-    """It was queued again, and a bundle may hold it: to be superseded is not enough."""
-    with FeedbackStore.open(store_url) as store:
-        (old,) = store.add([correction(0, "7")], author="ann")
-        claim = store.claim(worker="w", limit=1, lease=LEASE)
-        assert claim is not None  # the bundle holds `old` from here on, and nobody says so
-        store.release(claim.token)
-        (new,) = store.add([correction(0, "1")], author="ann")
-        assert store.get(old.feedback_id).status is FeedbackStatus.REPLACED
-        claim = apply_all(store, "v2")
-        assert [r.feedback_id for r in claim.records] == [new.feedback_id]
-        assert [r.feedback_id for r in claim.subtract] == [old.feedback_id]
-        assert store.get(old.feedback_id).status is FeedbackStatus.SUPERSEDED
-
-
-def test_what_a_job_that_died_took_out_is_added_when_it_prevails_again(store_url: str) -> None:
-    clock = StillClock()
-    with FeedbackStore.open(store_url, clock=clock) as store:
-        (old,) = store.add([correction(0, "7")], author="ann")
-        apply_all(store, "v1")
-        (new,) = store.add([correction(0, "1")], author="bob")
-        claim = store.claim(worker="w", limit=1, lease=LEASE)
-        assert claim is not None  # the bundle holds `new` for `old` from here on
-        assert [r.feedback_id for r in claim.subtract] == [old.feedback_id]
-        clock.advance(61)
-        store.add([correction(0, "7")], author="cy")
-        claim = apply_all(store, "v2")
-        assert [r.feedback_id for r in claim.records] == [old.feedback_id]
-        assert [r.feedback_id for r in claim.subtract] == [new.feedback_id]
-        assert store.get(old.feedback_id).status is FeedbackStatus.APPLIED
-        assert store.get(new.feedback_id).status is FeedbackStatus.SUPERSEDED
-
-
-@pytest.mark.parametrize("status", [FeedbackStatus.REJECTED, FeedbackStatus.QUARANTINED])
-def test_what_is_set_aside_after_a_job_died_leaves(store_url: str, status: FeedbackStatus) -> None:
-    with FeedbackStore.open(store_url) as store:
-        (item,) = store.add([correction(0)])
-        first = store.claim(worker="w", limit=1, lease=LEASE)
-        assert first is not None
-        store.release(first.token)
-        second = store.claim(worker="w", limit=1, lease=LEASE)
-        assert second is not None
-        refuse = store.reject if status is FeedbackStatus.REJECTED else store.quarantine
-        refuse(second.token, [item.feedback_id], "no")
-        assert store.waiting().leaving == 1
-        claim = apply_all(store, "v1")
-        assert (claim.records, len(claim.subtract)) == ((), 1)
-        kept = store.get(item.feedback_id)
-        assert (kept.status, kept.reason) == (status, "no")
-        assert store.claim(worker="w", limit=1, lease=LEASE) is None
-
-
-def test_what_a_dead_job_held_is_withdrawn_by_the_next(store_url: str) -> None:
-    with FeedbackStore.open(store_url) as store:
-        (item,) = store.add([correction(0)])
-        claim = store.claim(worker="w", limit=1, lease=LEASE)
-        assert claim is not None
-        store.release(claim.token)
-        assert store.withdraw(item.feedback_id, "ann").status is FeedbackStatus.WITHDRAWING
-        claim = apply_all(store, "v1")
-        assert [r.feedback_id for r in claim.subtract] == [item.feedback_id]
-        assert store.get(item.feedback_id).status is FeedbackStatus.WITHDRAWN
-
-
-def test_an_input_is_lent_to_one_job_at_a_time(store_url: str) -> None:
-    with FeedbackStore.open(store_url) as store:
-        store.add([correction(0, "7")], author="ann")
-        first = store.claim(worker="w", limit=1, lease=LEASE)
-        assert first is not None
-        store.add([correction(0, "1"), correction(1, "1")], author="ann")
-        assert store.waiting().count == 1
-        second = store.claim(worker="v", limit=9, lease=LEASE)
-        assert second is not None
-        assert [len(second.records), len(second.subtract)] == [1, 0]
-        store.mark_applied(first.token, [first.records[0].feedback_id], "v1")
-        third = apply_all(store, "v2")
-        assert [r.label for r in third.records] == ["1"]
-        assert third.subtract[0].feedback_id == first.records[0].feedback_id
-
-
-def test_a_lease_that_another_claim_ended_is_over_as_a_whole(store_url: str) -> None:
-    """A job that lost a part could else promote the rest together with what is another's."""
-    clock = StillClock()
-    with FeedbackStore.open(store_url, clock=clock) as store:
-        store.add([correction(0), correction(1)])
-        slow = store.claim(worker="slow", limit=2, lease=LEASE)
-        assert slow is not None
-        clock.advance(61)
-        assert store.claim(worker="w", limit=1, lease=LEASE) is not None
-        with pytest.raises(ClaimLost):
-            store.renew(slow.token, LEASE)
-
-
 def test_what_the_gate_wants_kept_is_kept_and_may_be_withdrawn_again(store_url: str) -> None:
     with FeedbackStore.open(store_url) as store:
         (item,) = store.add([correction(0)])
@@ -356,46 +261,3 @@ def test_what_the_gate_wants_kept_is_kept_and_may_be_withdrawn_again(store_url: 
         assert store.withdraw(item.feedback_id, "ann").status is FeedbackStatus.WITHDRAWING
         with pytest.raises(ClaimLost):
             store.keep("another", [item.feedback_id], "no")
-
-
-def test_keys_are_an_authors_own(store_url: str) -> None:
-    with FeedbackStore.open(store_url) as store:
-        key = {"idempotency_key": "k", "body_sha256": "b"}
-        (ann,) = store.add([correction(0)], author="ann", **key)
-        (bob,) = store.add([correction(1)], author="bob", **key)
-        assert store.add([correction(0)], author="ann", **key) == (ann,)
-        assert store.first_reply("k", "b", "bob") == (bob,)
-        assert store.first_reply("k", "b", "cy") is None
-
-
-def test_a_listing_shows_what_was_asked_for(store_url: str) -> None:
-    with FeedbackStore.open(store_url) as store:
-        store.add([correction(n, "17"[n % 2]) for n in range(6)], author="ann", source="import")
-        store.add([correction(9, "7")], author="bob")
-        apply_all(store, "v1", limit=3)
-        ask = FeedbackFilter(FeedbackStatus.QUEUED, "7", "ann")
-        page = store.listing(ask, limit=1)
-        (record,) = page.records
-        assert (record.label, record.author, record.source) == ("7", "ann", "import")
-        assert page.next_before is not None
-        rest = store.listing(ask, limit=5, before=page.next_before)
-        assert (len(rest.records), rest.next_before) == (1, None)
-        assert store.listing(FeedbackFilter(author="cy"), limit=1).records == ()
-        with pytest.raises(ValueError, match="limit >= 1"):
-            store.listing(ask, limit=0)
-        with pytest.raises(FeedbackNotFound):
-            store.events("0" * 32)
-        with pytest.raises(FeedbackNotFound):
-            store.withdraw("0" * 32, "ann")
-
-
-def apply_all(store: FeedbackStore, version: str, limit: int = 100) -> Claim:
-    claim = store.claim(worker="w", limit=limit, lease=LEASE)
-    assert claim is not None
-    store.mark_applied(
-        claim.token,
-        [record.feedback_id for record in claim.records],
-        version,
-        [record.feedback_id for record in claim.subtract],
-    )
-    return claim

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.config import CurriculumConfig
 from training.curriculum import CLOSED, logit_bias, opening_epochs
+from training.objective_config import CurriculumConfig
 
 CONFIG = CurriculumConfig(start=2, step=2, patience=2, tolerance=0.1, kick=3.0, kick_epochs=3)
 FALLING = [0.8**n for n in range(10)]

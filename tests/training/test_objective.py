@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss, mutual_info_score
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
-from training.config import ModelConfig, ObjectiveConfig, OptionsConfig
+from training.config import ModelConfig
 from training.model.encoder import Encoding
 from training.model.network import RcmVae
 from training.objective import (
@@ -31,6 +31,7 @@ from training.objective import (
     usage_entropy,
     weights_at,
 )
+from training.objective_config import ObjectiveConfig, OptionsConfig
 from training.routing import top_channels
 
 SEEDS = st.integers(0, 2**31)

@@ -37,6 +37,7 @@ from tests.training.tiny import (
 from training.gate import GateConfig
 from training.promotion import ATTEMPTS
 from training.relabel import Correction, relabel
+from training.reporter import Alone
 from training.retrain import retrain
 from training.retrain_job import RetrainResult
 
@@ -310,6 +311,34 @@ def test_a_backlog_beyond_one_claim_is_applied_in_one_job(
 
 
 Move = Callable[[Path, str | None, str], None]
+
+
+class Busy(Alone):
+    """The job of a store into which somebody posts a label whenever something was claimed."""
+
+    def __init__(self, store: FeedbackStore) -> None:
+        super().__init__(store)
+        self.store = store
+        self.later: list[str] = []
+
+    def claimed(self, token: str | None) -> None:
+        super().claimed(token)
+        if token is not None:
+            assert not self.later, "what came later was claimed"
+            self.later += post(self.store, corrections(5, 1))
+
+
+def test_labels_that_come_meanwhile_are_for_the_next_job(
+    models: Path, store: FeedbackStore
+) -> None:
+    """Where labels come all the time, a job would never end, and nothing else would be done."""
+    ids = post(store, corrections(9, 4))
+    busy = Busy(store)
+    result = retrain(models, store, "relabel", LENIENT, busy)
+    assert result is not None
+    assert list(result.applied) == ids
+    assert statuses(store, busy.later) == [FeedbackStatus.QUEUED]
+    assert list(run(models, store).applied) == busy.later
 
 
 def rival(times: int) -> Move:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from training.config import ObjectiveConfig
+from training.objective_config import ObjectiveConfig
 from training.routing import Routing, gumbel_sample, route, straight_through, top_channels
 
 CHANNELS = 6

@@ -16,7 +16,7 @@ from rcmvae.bundle import Bundle, list_versions, load_current, read_pointer
 from rcmvae.counts import read_label_map
 from rcmvae.errors import ClaimLost, StoreUnavailable
 from rcmvae.feedback import FeedbackStatus, FeedbackStore
-from rcmvae.jobs import JobMethod, JobOrigin, JobState, JobStore
+from rcmvae.jobs import JobClaim, JobMethod, JobOrigin, JobState, JobStore
 from tests.e2e.served import wait_until
 from tests.rcmvae.feedback_fixtures import StillClock
 from tests.training.test_retrain import claim_everything
@@ -52,6 +52,35 @@ def test_labels_are_applied_unasked_and_then_it_rests(models: Path, store: Feedb
     assert {store.get(i).status for i in ids} == {FeedbackStatus.APPLIED}
     assert watching.step() is None
     assert len(JobStore.of(store).newest(9)) == 1
+
+
+class Beside:
+    """Refits that somebody else does, and that never end."""
+
+    def __init__(self) -> None:
+        self.begun: list[JobClaim] = []
+
+    @property
+    def is_free(self) -> bool:
+        return not self.begun
+
+    def begin(self, claim: JobClaim) -> None:
+        self.begun.append(claim)
+
+    def end(self, store: FeedbackStore) -> None:
+        pass
+
+
+def test_a_refit_begins_where_labels_come_all_the_time(models: Path, store: FeedbackStore) -> None:
+    asked = JobStore.of(store).request(JobMethod.REFIT, JobOrigin.REQUEST)
+    post(store, corrections(3, 2))
+    beside = Beside()
+    watching = Watcher(store, WatchConfig(models, LENIENT, AT_ONCE, 0.01), beside)
+    watching.step()
+    assert [claim.job.job_id for claim in beside.begun] == [asked.job_id]
+    job = watching.step()
+    assert job is not None
+    assert (job.method, job.counts.applied) == (JobMethod.RELABEL, 2)
 
 
 def test_a_burst_is_one_batch(models: Path, store_url: str) -> None:

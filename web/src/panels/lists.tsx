@@ -1,3 +1,4 @@
+import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { FeedbackState, Dispute } from "../api/shapes";
 import { ago } from "../parts/format";
@@ -6,7 +7,7 @@ import { Refused } from "../parts/refused";
 import { PointValues } from "../parts/values";
 import { access, refusal } from "../state/access";
 import {
-  acceptItem, askList, askMore, disputes, heldBack, list, type ListName, others, takeBack,
+  acceptItem, askList, askMore, decideAll, deciding, disputes, heldBack, list, type ListName, others, takeBack,
 } from "../state/lists";
 import { isImage } from "../state/service";
 
@@ -41,6 +42,7 @@ export function ListsPanel() {
         </div>
         <Refused scope="predict" />
         <p class="hint">{part.items.length ? shown.text : shown.empty}</p>
+        {list.value === "quarantined" && heldBack.value.items.length > 1 && <DecideAll />}
         <ol class="feedback" aria-label={shown.title}>
           {list.value === "disputes"
             ? disputes.value.items.map((one) => <Disputed key={one.voices[0]!.feedback_id} dispute={one} />)
@@ -51,6 +53,25 @@ export function ListsPanel() {
       </section>
     </div>
   );
+}
+
+/** For a batch that was held back as a whole; a second click confirms, as there is no undo. */
+function DecideAll() {
+  const asked = useSignal<"accept" | "withdraw" | null>(null);
+  const items = heldBack.value.items.length;
+  const under = deciding.value;
+  if (under) return <p class="hint" role="status">{under.done} of {under.of} decided</p>;
+  const button = (how: "accept" | "withdraw", name: string) => (
+    <button type="button" disabled={refusal("admin") !== null} title={refusal("admin") ?? undefined}
+      class={asked.value === how ? "primary" : ""}
+      onClick={() => {
+        if (asked.value === how) void decideAll(how);
+        asked.value = asked.value === how ? null : how;
+      }}>
+      {asked.value === how ? `Sure? ${name} ${items}` : `${name} all ${items} listed`}
+    </button>
+  );
+  return <div class="row" onMouseLeave={() => { asked.value = null; }}>{button("accept", "Accept")}{button("withdraw", "Take back")}</div>;
 }
 
 function countOf(name: ListName) {

@@ -2,6 +2,7 @@ import { computed, signal } from "@preact/signals";
 import { accept, listDisputes, listFeedback, withdraw } from "../api/feedback";
 import type { Dispute, FeedbackState } from "../api/shapes";
 import { refreshHistory } from "./labelling";
+import { counted } from "../parts/format";
 import { attempt, notify } from "./notices";
 
 /** A list of what the service keeps: feedback by where it stands, or the inputs that people disagree about. */
@@ -64,7 +65,7 @@ export function acceptItem(one: FeedbackState): Promise<void> {
   return attempt(async () => {
     await accept(one.feedback_id);
     notify(`Accepted: ${one.label} by ${one.author}. It waits to be learned.`);
-    await Promise.all([askList(), refreshHistory()]);
+    await settle([one.feedback_id]);
   });
 }
 
@@ -72,6 +73,45 @@ export function takeBack(one: FeedbackState): Promise<void> {
   return attempt(async () => {
     await withdraw(one.feedback_id);
     notify(`Taken back: ${one.label} by ${one.author}.`);
-    await Promise.all([askList(), refreshHistory()]);
+    await settle([one.feedback_id]);
   });
+}
+
+/** How far a decision about all held-back items that are listed has come; null where none is under way. */
+export const deciding = signal<{ done: number; of: number } | null>(null);
+/** Items that are decided about side by side. */
+const AT_ONCE = 8;
+
+/** Accepts or takes back everything that is listed as held back; stops at the first refusal. */
+export function decideAll(how: "accept" | "withdraw"): Promise<void> {
+  const items = heldBack.value.items;
+  const decide = how === "accept" ? accept : withdraw;
+  return attempt(async () => {
+    const decided: string[] = [];
+    try {
+      for (let start = 0; start < items.length; start += AT_ONCE) {
+        deciding.value = { done: start, of: items.length };
+        const part = items.slice(start, start + AT_ONCE).map((one) => one.feedback_id);
+        const ends = await Promise.allSettled(part.map(decide));
+        decided.push(...part.filter((_, i) => ends[i]!.status === "fulfilled"));
+        const refused = ends.find((end) => end.status === "rejected");
+        if (refused) throw refused.reason;
+      }
+      notify(`${how === "accept" ? "Accepted" : "Taken back"}: ${counted(items.length, "label")}.`);
+    } finally {
+      deciding.value = null;
+      await settle(decided);
+    }
+  });
+}
+
+/** The lists without what was decided; the parts that were asked for besides stay where they are. */
+async function settle(feedbackIds: string[]): Promise<void> {
+  const gone = new Set(feedbackIds);
+  const rest = heldBack.value.items.filter((one) => !gone.has(one.feedback_id));
+  const isHeldBack = rest.length < heldBack.value.items.length;
+  heldBack.value = { ...heldBack.value, items: rest };
+  // Of a dispute what is left may prevail now, or be one no more.
+  if (!isHeldBack || !rest.length) await askList();
+  await refreshHistory();
 }
