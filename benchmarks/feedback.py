@@ -3,9 +3,10 @@
 python -m benchmarks.feedback --models models --json feedback.json
 
 Needs wrk. In every round the same posts go, in turn, into fresh SQLite files on the same disk:
-through ``FeedbackStore.add``, one commit after another; through ``add_together``, as many posts a
-commit as there are connections; and over HTTP to one worker. Every post has a key of its own and
-inputs that nobody sent before. Shares are formed within a round.
+through ``FeedbackStore.add``, one commit after another; through ``add_together``, half as many
+posts a commit as there are connections, which is what a commit of the service holds, since the
+others are read meanwhile; and over HTTP to one worker. Every post has a key of its own and inputs
+that nobody sent before. Shares are formed within a round.
 
 feedback_share          HTTP over ``add``: posts of one item
 feedback_share_many     the same, posts of 32 items
@@ -35,7 +36,7 @@ from rcmvae.bundle.manifest import GOLDEN
 from rcmvae.feedback import FeedbackStore, NewFeedback, Submission
 from training.golden_set import read_golden
 
-CONNECTIONS = 16
+CONNECTIONS = 64
 MANY = 32
 _DECIMALS = 4
 MARK = "@NUMBER@"
@@ -110,7 +111,7 @@ def one_round(
             first = 10_000_000 * items
             single = _into_store(folder / f"single{kind}.db", part, label, seconds, together=1)
             group = _into_store(
-                folder / f"group{kind}.db", part, label, seconds, together=CONNECTIONS
+                folder / f"group{kind}.db", part, label, seconds, together=CONNECTIONS // 2
             )
             http = _over_http(f"{server.url}/feedback", part, label, seconds, folder, first=first)
             figures |= {

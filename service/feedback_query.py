@@ -9,6 +9,7 @@ from starlette.datastructures import QueryParams
 
 from rcmvae.errors import InvalidInput
 from rcmvae.feedback import FeedbackFilter, FeedbackStatus
+from rcmvae.feedback.edit_id import refuse_edit_id
 from rcmvae.feedback.record import check_name
 from rcmvae.label_name import label_name
 from service.candidates_request import count_of
@@ -83,6 +84,7 @@ def parse_reason(query: QueryParams) -> str | None:
     reason = query.get("reason")
     if reason is not None:
         check_name("reason", reason, LONGEST_REASON)
+        refuse_edit_id("reason", reason)
     return reason
 
 

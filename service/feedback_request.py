@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rcmvae.bundle.manifest import InputSignature
 from rcmvae.errors import InvalidInput
+from rcmvae.feedback.edit_id import refuse_edit_id
 from rcmvae.feedback.record import MAX_SOURCE, check_name
 from rcmvae.input_rows import row_from_nested
 from rcmvae.label_name import LABEL_FORM, label_name
@@ -77,6 +78,7 @@ def _source(value: object) -> str | None:
     if not isinstance(value, str):
         raise InvalidInput("source", f"a string of 1 to {MAX_SOURCE} characters", kind_of(value))
     check_name("source", value, MAX_SOURCE)
+    refuse_edit_id("source", value)
     return value
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcmvae.errors import InvalidInput
+from rcmvae.feedback.edit_id import refuse_edit_id
 from rcmvae.feedback.status import FeedbackStatus
 from rcmvae.label_name import label_name
 
@@ -83,6 +84,7 @@ class Submission:
         check_name("author", self.author)
         if self.source is not None:
             check_name("source", self.source, MAX_SOURCE)
+            refuse_edit_id("source", self.source)
         if self.idempotency_key is not None:
             check_name("Idempotency-Key", self.idempotency_key)
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, insert, or_, select
 
 from rcmvae.errors import InvalidInput
 from rcmvae.feedback import history
+from rcmvae.feedback.edit_id import new_edit_id, taken_back_by
 from rcmvae.feedback.lives import settle, statements, withdraw
 from rcmvae.feedback.parts import parts
 from rcmvae.feedback.postgresql import lock_lives
@@ -52,7 +53,7 @@ class LabelEdit:
 
 def rename(connection: Connection, label: str, into: str, actor: str, now: datetime) -> LabelEdit:
     """Give every correction with a label another one; a label in use takes them up."""
-    edit_id = _new_id()
+    edit_id = new_edit_id()
     lock_lives(connection)
     rows = _of_label(connection, label)
     return LabelEdit(
@@ -65,7 +66,7 @@ def delete(connection: Connection, label: str, actor: str, now: datetime) -> Lab
 
     Else an earlier name of the label would prevail again.
     """
-    edit_id = _new_id()
+    edit_id = new_edit_id()
     lock_lives(connection)
     voices = {
         (row.input_sha256, row.author)
@@ -79,7 +80,7 @@ def delete(connection: Connection, label: str, actor: str, now: datetime) -> Lab
         if (digest, each.author) in voices
     )
     for feedback_id in ids:
-        withdraw(connection, feedback_id, actor, _deleted(edit_id), now)
+        withdraw(connection, feedback_id, actor, taken_back_by(edit_id), now)
     return LabelEdit(edit_id, ids)
 
 
@@ -89,10 +90,10 @@ def undo(connection: Connection, edit_id: str, actor: str, now: datetime) -> Lab
     Raises:
         InvalidInput: nothing is left of such an edit.
     """
-    undoing = _new_id()
+    undoing = new_edit_id()
     lock_lives(connection)
     said = feedback.c.source == edit_id
-    taken = feedback.c.reason == _deleted(edit_id)
+    taken = feedback.c.reason == taken_back_by(edit_id)
     query = select(feedback).where(
         or_(said & feedback.c.status.in_(_COUNTING), taken & feedback.c.status.in_(_GONE))
     )
@@ -103,7 +104,7 @@ def undo(connection: Connection, edit_id: str, actor: str, now: datetime) -> Lab
         raise InvalidInput("edit", "an edit of a label that is not undone", repr(edit_id))
     again = _say_again(connection, back, None, undoing, actor, now)
     for row in added:
-        withdraw(connection, row.feedback_id, actor, _deleted(undoing), now)
+        withdraw(connection, row.feedback_id, actor, taken_back_by(undoing), now)
     _accept_earlier(connection, added, actor, now)
     return LabelEdit(undoing, (*again, *(row.feedback_id for row in added)))
 
@@ -138,14 +139,6 @@ def _accept_earlier(
             for each in waiting
         ),
     )
-
-
-def _new_id() -> str:
-    return f"edit-{uuid4().hex[:12]}"
-
-
-def _deleted(edit_id: str) -> str:
-    return f"taken back by {edit_id}"
 
 
 def _of_label(connection: Connection, label: str) -> Sequence[Row[Any]]:

@@ -24,6 +24,7 @@ from rcmvae.feedback import (
 )
 from rcmvae.feedback.capture_store import CaptureStore
 from rcmvae.feedback.claim_store import ClaimStore
+from rcmvae.feedback.edit_id import refuse_edit_id
 from rcmvae.feedback.postgresql import lock_keys, lock_lives
 from rcmvae.feedback.reconciling import Reconciled
 from rcmvae.feedback.record import (
@@ -183,8 +184,11 @@ class FeedbackStore(ClaimStore, CaptureStore):
 
         Raises:
             FeedbackNotFound: no such id.
+            InvalidInput: the reason would pass for an edit of a label.
         """
         check_name("actor", actor)
+        if reason is not None:
+            refuse_edit_id("reason", reason)
         with self._database.write() as connection:
             lives.withdraw(connection, feedback_id, actor, reason, self._clock())
             return record_of(lives.find(connection, feedback_id))

@@ -76,6 +76,21 @@ def test_what_an_author_said_since_stands(taught: AppClient) -> None:
     assert standing(taught) == ["circle", "square", "square"]
 
 
+def test_what_an_edit_never_touched_does_not_pass_for_its_own(taught: AppClient) -> None:
+    """Ids of edits can be read; undone, one would bring such a correction back, never doubted."""
+    edit_id = edited(taught, edit="rename", label="square", into="box").json()["edit_id"]
+    said = {"items": [{"input": known_inputs(1, seed=9)[0].tolist(), "label": "circle"}]}
+    assert_problem(taught.post("/feedback", json=said | {"source": edit_id}), 422, "source")
+    feedback_id = taught.post("/feedback", json=said).json()["items"][0]["feedback_id"]
+    reason = f"taken back by {edit_id}"
+    path = f"/feedback/{feedback_id}"
+    assert_problem(taught.request("DELETE", path, params={"reason": reason}), 422, "reason")
+    assert taught.request("DELETE", path).status_code == 202
+    undone = taught.request("DELETE", f"/labels/edits/{edit_id}")
+    assert undone.json()["corrections"] == 3
+    assert standing(taught) == ["square"] * 3
+
+
 @pytest.mark.parametrize(
     ("document", "field"),
     [

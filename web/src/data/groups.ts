@@ -11,11 +11,11 @@ export interface Group {
 }
 
 const LEAST = 8;
-const REACH = 0.03;
+const REACH = 0.04;
 
 /** Groups of the points that nobody has named, the largest first.
  *
- * Two points belong together where they are nearer than 3 % of the map's extent; a group has at least
+ * Two points belong together where they are nearer than 4 % of the map's extent; a group has at least
  * 8 points, and what is left over alone is no group.
  */
 export function unnamedGroups(points: Points, without: Uint8Array | null = null): Group[] {
