@@ -1,7 +1,7 @@
 """The services that are measured side by side: ours, and the peers over the same graphs."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -92,7 +92,7 @@ def lined_up(
         add_peers(lineup, stack, peers, kinds, graphs, folder, cases)
         server = stack.enter_context(our_service(models, folder / OURS, workers=1))
         lineup.servers[OURS] = server
-        lineup.contestants.append(Contestant(OURS, server, _ours))
+        lineup.contestants.append(Contestant(OURS, server, our_request))
         if not brief:
             lineup.contestants.append(Contestant(SMALLEST, server, _smallest))
         yield lineup
@@ -133,7 +133,8 @@ def contestants_of(peer: Peer, server: Server, kinds: Sequence[str]) -> dict[str
     return {kind: Contestant(names[kind], server, partial(peer.request, kind)) for kind in kinds}
 
 
-def _ours(case: Case) -> Request:
+def our_request(case: Case) -> Request:
+    """For the full answer of our service."""
     return Request(f"/predict{case.query}", case.full)
 
 
@@ -142,7 +143,9 @@ def _smallest(case: Case) -> Request:
 
 
 @contextmanager
-def our_service(models: Path, folder: Path, workers: int) -> Iterator[Server]:
+def our_service(
+    models: Path, folder: Path, workers: int, settings: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """Our service as it is run, over the bundles of a folder; its store is its own."""
     environment = {
         # What it writes beside its store must not meet another server's.
@@ -151,6 +154,7 @@ def our_service(models: Path, folder: Path, workers: int) -> Iterator[Server]:
         "RCMVAE_MODELS_DIR": str(models.resolve()),
         "RCMVAE_STORE_URL": f"sqlite:///{folder.resolve() / 'feedback.db'}",
         "RCMVAE_WORKERS": str(workers),
+        **(settings or {}),
     }
     command = [sys.executable, "-m", "bentoml", "serve", "service.app:RcmVae", "--port", "{port}"]
     with launched(command, folder, environment) as server:

@@ -1,13 +1,14 @@
 """A server under measurement: started, timed until it is ready, its processes watched."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,8 +92,21 @@ def launched(
         _wait_ready(process, url + ready, started, log)
         yield Server(process, url, time.monotonic() - started)
     finally:
-        process.terminate()
-        process.wait(_PATIENCE)
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a server, and those of its processes that outlive it: LitServe leaves its workers."""
+    if process.poll() is not None:
+        return
+    started = {pid: _start_ticks(pid) for pid in descendants(process.pid)}
+    process.terminate()
+    process.wait(_PATIENCE)
+    for pid, ticks in started.items():
+        with suppress(ProcessLookupError, FileNotFoundError):
+            # A number may be another process's by now.
+            if _start_ticks(pid) == ticks:
+                os.kill(pid, signal.SIGKILL)
 
 
 def _wait_ready(process: subprocess.Popen[bytes], url: str, started: float, log: Path) -> None:
@@ -124,9 +138,17 @@ def descendants(pid: int) -> list[int]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    # Fields 14 and 15 of proc(5), counted after the name, which may hold anything.
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def _start_ticks(pid: int) -> int:
+    return int(_stat(pid)[19])
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of proc(5) from the third on, after the name, which may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
 
 
 def _resident_mb(pid: int) -> float:

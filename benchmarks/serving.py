@@ -34,7 +34,8 @@ SERVICE_all_mb, _idle_cores         at the end; CPU time a second while nobody a
 import argparse
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -57,7 +58,7 @@ from benchmarks.serving_figures import (
 )
 from benchmarks.serving_workers import WARM_UP_SECONDS, two_workers
 from benchmarks.short_fit import SHORT_FIT, publish_short
-from benchmarks.wrk import require_wrk, send
+from benchmarks.wrk import NoAnswer, require_wrk, send
 from rcmvae.bundle import load_current
 from rcmvae.bundle.manifest import GOLDEN
 from training.golden_set import read_golden
@@ -142,9 +143,9 @@ def one_worker(
     """Who was there, and the figures of every round, all services with one worker."""
     with lined_up(models, folder, peers, cases, brief=brief) as lineup:
         idle = _idle_cores(lineup.servers)
-        _round(lineup, cases, WARM_UP_SECONDS, folder)
+        _warm_up(lineup, cases, folder)
         turns = tqdm(range(rounds), desc="rounds", disable=None)
-        measured = [_round(lineup, cases, seconds, folder) for _ in turns]
+        measured = [one_round(lineup, cases, seconds, folder) for _ in turns]
         still = {
             f"{name}_{what}": value
             for name, server in lineup.servers.items()
@@ -172,30 +173,51 @@ def _idle_cores(servers: Mapping[str, Server]) -> dict[str, float]:
     }
 
 
-def _round(
+def _warm_up(lineup: Lineup, cases: Sequence[Case], folder: Path) -> None:
+    """A round of which nothing is kept; on a busy machine its second may be too short."""
+    for case in cases:
+        for one in lineup.there:
+            request = one.request(case)
+            if request is not None:
+                with _dropped(lineup, one), suppress(NoAnswer):
+                    measure(one, request, WARM_UP_SECONDS, folder)
+
+
+@contextmanager
+def _dropped(lineup: Lineup, one: Contestant) -> Iterator[None]:
+    """Whoever fails a request is there no longer.
+
+    Raises:
+        Unmeasurable: it is one that all others are compared with.
+    """
+    try:
+        yield
+    except Unmeasurable as error:
+        if one.name in _REQUIRED:
+            raise
+        lineup.missing[one.name] = str(error)
+
+
+def one_round(
     lineup: Lineup, cases: Sequence[Case], seconds: float, folder: Path
 ) -> dict[tuple[str, str], Measured]:
     """Each of those who are there with each kind of request, by name and case.
 
     Raises:
-        Unmeasurable: a request to a service failed that all others are compared with.
+        Unmeasurable: a request failed to a service that all others are compared with.
     """
     found: dict[tuple[str, str], Measured] = {}
     for case in cases:
         for one in lineup.there:
             request = one.request(case)
-            if request is None:
-                continue
-            try:
-                found[one.name, case.name] = _measure(one, request, seconds, folder)
-            except Unmeasurable as error:
-                if one.name in _REQUIRED:
-                    raise
-                lineup.missing[one.name] = str(error)
+            if request is not None:
+                with _dropped(lineup, one):
+                    found[one.name, case.name] = measure(one, request, seconds, folder)
     return found
 
 
-def _measure(one: Contestant, request: Request, seconds: float, folder: Path) -> Measured:
+def measure(one: Contestant, request: Request, seconds: float, folder: Path) -> Measured:
+    """Send a request again and again for some seconds; wrk's files go to the folder."""
     before = one.server.cpu_seconds()
     answered = send(request.load, one.server.url + request.path, seconds, folder)
     spent = one.server.cpu_seconds() - before

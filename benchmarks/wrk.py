@@ -34,6 +34,13 @@ end
 """
 
 
+_PATIENCE = 30
+
+
+class NoAnswer(Unmeasurable):
+    """Nothing failed, and nothing came in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What is sent.
@@ -113,6 +120,7 @@ def send(
 
     Raises:
         Unmeasurable: wrk failed, or a request did.
+        NoAnswer: none came.
     """
     body, file = folder / f"{load.name}.body", folder / f"{load.name}.lua"
     body.write_bytes(load.body)
@@ -129,6 +137,8 @@ def send(
     file.write_text(script + _REPORT, encoding="utf-8")
     core = ["taskset", "--cpu-list", str(max(os.sched_getaffinity(0)))] if on_last_core else []
     line = [*core, require_wrk(), "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds))}s"]
+    # Its own patience is 2 s, after which a slow answer on a busy machine would be an error.
+    line += ["--timeout", f"{_PATIENCE}s"]
     before = _children_seconds()
     done = subprocess.run(
         [*line, "-s", str(file), url], capture_output=True, text=True, check=False
@@ -138,10 +148,12 @@ def send(
     said = json.loads(done.stdout.strip().splitlines()[-1])
     cores = (_children_seconds() - before) / said["seconds"]
     answered = Answered(**said, client_cores=cores)
-    if answered.errors or not answered.requests:
+    if answered.errors:
         raise Unmeasurable(
             f"{load.name} {url}: {answered.errors} errors, {answered.requests} answers"
         )
+    if not answered.requests:
+        raise NoAnswer(f"{load.name} {url}: no answer within {said['seconds']:.1f} s")
     return answered
 
 

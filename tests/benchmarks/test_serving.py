@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.contestant import OURS
+from benchmarks import serving
+from benchmarks.contestant import OURS, Contestant, Lineup, our_request
 from benchmarks.result import figures_of
-from benchmarks.server import is_ready, launched
+from benchmarks.server import Unmeasurable, descendants, is_ready, launched
 from benchmarks.serving import main
 from benchmarks.serving_case import BATCH, cases_of
 from benchmarks.serving_figures import BASE, FULL_BASE, Measured, print_table, round_figures
+from tests.e2e.processes import runs
+from tests.e2e.served import wait_until
 
 READY = """
 import http.server, sys
@@ -66,6 +69,31 @@ def test_ratios_are_ours_over_fastapi(capsys: pytest.CaptureFixture[str]) -> Non
     assert lines["bentoml"] == ["0.2", "-", "-", "-", "70", "-"]
 
 
+def test_who_fails_a_request_is_named_and_asked_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = cases_of(np.zeros((BATCH, 1, 2, 2), np.float32), 0.0, 1.0)
+    asked: list[str] = []
+
+    def measure(one: Contestant, *_: object) -> Measured:
+        asked.append(one.name)
+        if one.name == failing:
+            raise Unmeasurable("3 errors")
+        return Measured(1.0, 1.0, 1.0)
+
+    monkeypatch.setattr(serving, "measure", measure)
+    with launched([sys.executable, "-c", READY, "{port}"], tmp_path, {}, "/health") as server:
+        there = [Contestant(name, server, our_request) for name in (BASE, "bentoml", OURS)]
+        failing, lineup = "bentoml", Lineup(there, {}, {})
+        found = serving.one_round(lineup, cases, 1, tmp_path)
+        assert lineup.missing == {"bentoml": "3 errors"}
+        assert asked.count("bentoml") == 1
+        assert set(found) == {(name, case.name) for name in (BASE, OURS) for case in cases}
+        failing = OURS
+        with pytest.raises(Unmeasurable, match="3 errors"):
+            serving.one_round(lineup, cases, 1, tmp_path)
+
+
 def test_a_server_is_waited_for_watched_and_ended(tmp_path: Path) -> None:
     command = [sys.executable, "-c", READY, "{port}", "{second_port}"]
     with launched(command, tmp_path, {}, "/health") as server:
@@ -74,6 +102,17 @@ def test_a_server_is_waited_for_watched_and_ended(tmp_path: Path) -> None:
         assert server.cpu_seconds() >= 0.0
         assert 1.0 < server.largest_mb() < 1000.0
     assert server.process.poll() is not None
+
+
+def test_processes_that_outlive_their_server_are_ended(tmp_path: Path) -> None:
+    parent = f"""
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+{READY}"""
+    command = [sys.executable, "-c", parent, "{port}"]
+    with launched(command, tmp_path, {}, "/health") as server:
+        (child,) = descendants(server.process.pid)
+    wait_until(lambda: not runs(child), "ended")
 
 
 def test_a_server_that_ends_is_shown_with_its_last_words(tmp_path: Path) -> None:
