@@ -18,7 +18,7 @@ labels; its thresholds come from held-out labels as ours do.
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -103,7 +103,8 @@ def _result(
         commit=origin.commit,
         command=origin.command,
         seeds=tuple(config.seed for config, _ in judged),
-        config={"run": shown(judged[-1][0]), "peers": settings},
+        # Without its seed, so that results over different seeds can be merged.
+        config={"run": shown(replace(judged[-1][0], seed=0)), "peers": settings},
         figures=figures_of([figures for _, figures in judged]),
     )
 

@@ -298,11 +298,12 @@ def _full(site: Site) -> Iterator[None]:
     # The log of SQLite begins anew, so that there is no room in it.
     with closing(choose_driver().connect(site.file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before, _ = resource.getrlimit(resource.RLIMIT_FSIZE)  # they have it from this process
     _limit(site, FULL_BYTES)
     try:
         yield
     finally:
-        _limit(site, resource.RLIM_INFINITY)
+        _limit(site, before)
 
 
 def _limit(site: Site, size: int) -> None:

@@ -43,6 +43,9 @@ from training.data import load_source
 ROOT = Path(__file__).parents[1]
 LABELS = 10
 PATIENCE = 60.0
+FIRST_EPOCH = 600.0
+"""Seconds that the first epoch of a refit may take."""
+
 OPEN = ("queued", "claimed")
 """What a label may be until a job has settled it."""
 
@@ -199,7 +202,7 @@ def wait_until_settled(client: httpx.Client, posted: Mapping[str, Any]) -> None:
 def begin_refit(client: httpx.Client) -> None:
     """Ask for a refit, and wait until its training runs."""
     client.post("/retrain", json={"method": "refit"}).raise_for_status()
-    end = time.time() + PATIENCE
+    end = time.time() + FIRST_EPOCH
     while not (refit_runs(client) and client.get("/retrain").json()["job"]["progress"] > 0):
         if time.time() > end:
             raise TimeoutError("expected a refit to begin, got none")

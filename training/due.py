@@ -1,4 +1,4 @@
-"""Which retrain job is due: a pure function of what waits, of what was done, and of the time."""
+"""Which retrain jobs are due: a pure function of what waits, of what was done, and of the time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,25 +54,29 @@ class DueJob:
     origin: JobOrigin
 
 
-def due_job(
-    waiting: Waiting, left: Left, newest: Sequence[JobRecord], now: datetime, schedule: Schedule
-) -> DueJob | None:
-    """The job that is due now, if any.
+def due_jobs(
+    waiting: Waiting, left: Left, recent: Sequence[JobRecord], now: datetime, schedule: Schedule
+) -> tuple[DueJob, ...]:
+    """The jobs that are due now, at most one of each lane.
 
     Args:
         waiting: feedback that could be claimed.
         left: what the last relabel left.
-        newest: the newest jobs, newest first; none of them open.
+        recent: jobs as `JobStore.recent` gives them; none of them open.
         now: the store's time.
         schedule: see there.
     """
-    if _labels_are_due(waiting, left, newest, now, schedule):
-        return DueJob(JobMethod.RELABEL, JobOrigin.LABELS)
-    if waiting.count and left.count and refit_may_run(newest, now, schedule):
-        return DueJob(JobMethod.REFIT, JobOrigin.CHANNELS)
-    if _schedule_is_due(newest, now, schedule):
-        return DueJob(JobMethod.REFIT, JobOrigin.SCHEDULE)
-    return None
+    due = []
+    labels_are_due = _labels_are_due(waiting, left, recent, now, schedule)
+    if labels_are_due:
+        due.append(DueJob(JobMethod.RELABEL, JobOrigin.LABELS))
+    # How many labels find no channel is only known after the relabel.
+    is_stuck = waiting.count and left.count and not labels_are_due
+    if is_stuck and refit_may_run(recent, now, schedule):
+        due.append(DueJob(JobMethod.REFIT, JobOrigin.CHANNELS))
+    elif _schedule_is_due(recent, now, schedule):
+        due.append(DueJob(JobMethod.REFIT, JobOrigin.SCHEDULE))
+    return tuple(due)
 
 
 def _labels_are_due(
@@ -117,7 +121,7 @@ def _schedule_is_due(newest: Sequence[JobRecord], now: datetime, schedule: Sched
     if not schedule.refit_every or not labels_since_refit(newest):
         return False
     refits = [job for job in newest if _has_refitted(job)]
-    # Without one among them, the last refit is older than the oldest of these jobs.
+    # Without one, the first job of all begins the time.
     last = _ended(refits[0]) if refits else newest[-1].requested
     return now - last >= schedule.refit_every and refit_may_run(newest, now, schedule)
 

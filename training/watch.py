@@ -29,7 +29,7 @@ from rcmvae.jobs import (
     JobStore,
     reconcile,
 )
-from training.due import Left, Schedule, due_job, labels_since_refit, refit_may_run
+from training.due import Left, Schedule, due_jobs, labels_since_refit, refit_may_run
 from training.gate import GateConfig, worst_report
 from training.guard import GuardConfig
 from training.held_job import LEASE, HeldJob
@@ -40,8 +40,6 @@ from training.share_cap import ShareCap
 
 logger = logging.getLogger(__name__)
 
-_RECENT = 100
-"""Jobs among which the last refit is looked for."""
 _STORE_AWAY_SECONDS = 1.0
 
 
@@ -163,17 +161,17 @@ class Watcher:
         return JobLane.REFIT if is_stuck else JobLane.RELABEL
 
     def _asked(self, lanes: Sequence[JobLane]) -> tuple[JobRecord, ...]:
-        """Ask for the job that is due beside those that are open, if one is."""
+        """Ask for the jobs that are due beside those that are open."""
         if JobLane.RELABEL in lanes:
             return ()  # It takes all that waits.
         self._follow_pointer()
-        waiting, newest = self._store.waiting(), self._jobs.newest(_RECENT)
-        ended = [job for job in newest if not job.is_open]
-        now = self._store.clock()
-        due = due_job(waiting, self._left, ended, now, self._config.schedule)
-        if due is None or self._version is None or JobLane.of(due.method) in lanes:
+        if self._version is None:
             return ()
-        return (self._jobs.request(due.method, due.origin),)
+        ended = [job for job in self._jobs.recent() if not job.is_open]
+        waiting, now = self._store.waiting(), self._store.clock()
+        due = due_jobs(waiting, self._left, ended, now, self._config.schedule)
+        free = [job for job in due if JobLane.of(job.method) not in lanes]
+        return tuple(self._jobs.request(job.method, job.origin) for job in free)
 
     def _follow_pointer(self) -> None:
         """Another bundle may have a channel for what found none; and it may have come by hand."""
@@ -245,7 +243,7 @@ class Watcher:
     def _nothing_to_do(self) -> str:
         """Why a job found nothing: often the watcher was faster than the person who asked."""
         version = self._version
-        if version is not None and any(j.version == version for j in self._jobs.newest(_RECENT)):
+        if version is not None and any(j.version == version for j in self._jobs.recent()):
             return f"already learned: version {version}"
         return "no feedback waits"
 
@@ -260,7 +258,7 @@ class Watcher:
         """Why a refit that drift asks for would learn nothing new, or None."""
         if job.origin is not JobOrigin.DRIFT:
             return None
-        newest = [other for other in self._jobs.newest(_RECENT) if not other.is_open]
+        newest = [other for other in self._jobs.recent() if not other.is_open]
         if not labels_since_refit(newest) and not self._store.waiting().count:
             return "drift, but no label came since the last fit: label what GET /candidates asks"
         if not refit_may_run(newest, self._store.clock(), self._config.schedule):

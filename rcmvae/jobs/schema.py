@@ -30,4 +30,6 @@ retrain_job = Table(
     Column("gate", Text(), nullable=True),
     Column("counts", Text(), nullable=False),
     Index(None, "state", "seq"),
+    # Relabels may be many, and the last refit is asked for all the time.
+    Index(None, "method", "seq"),
 )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, union, update
 from sqlalchemy.exc import IntegrityError
 
 from rcmvae.bundle import GateReport
@@ -33,6 +33,8 @@ from rcmvae.jobs.schema import retrain_job
 LONGEST_MESSAGE = 2000
 MOST_ATTEMPTS = 5
 """Workers that may die over one job before it counts as failed."""
+RECENT, RECENT_REFITS = 100, 20
+"""Jobs by which it is judged what is due."""
 _REQUESTED, _RUNNING = JobState.REQUESTED.value, JobState.RUNNING.value
 
 
@@ -227,6 +229,23 @@ class JobStore:
         query = select(retrain_job).order_by(retrain_job.c.seq.desc()).limit(limit)
         with self._database.read() as connection:
             return tuple(_record_of(row) for row in connection.execute(query))
+
+    def recent(self) -> tuple[JobRecord, ...]:
+        """Return the newest jobs, the newest refits before them, and the first job; newest first.
+
+        Relabels may be many: the last refit is found however long ago it was.
+        """
+        newest = select(retrain_job.c.seq).order_by(retrain_job.c.seq.desc())
+        is_refit = retrain_job.c.method == JobMethod.REFIT.value
+        wanted = union(
+            select(newest.limit(RECENT).subquery().c.seq),
+            select(newest.where(is_refit).limit(RECENT_REFITS).subquery().c.seq),
+            select(func.min(retrain_job.c.seq)),
+        )
+        query = select(retrain_job).where(retrain_job.c.seq.in_(wanted))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(retrain_job.c.seq.desc()))
+            return tuple(_record_of(row) for row in rows)
 
     def made_current(self) -> frozenset[str]:
         """Return the versions that a person ever moved the pointer to."""

@@ -29,6 +29,7 @@ def test_a_fit_is_judged_in_three_ways_beside_its_peer(
     assert main([*asked, "--seeds", "1", "--first-seed", "4", "--json", str(path)]) == 0
     document = json.loads(path.read_text())
     assert document["seeds"] == [4]
+    assert document["config"]["run"]["seed"] == 0, "else seeds could not be merged"
     figures = {name: figure["mean"] for name, figure in document["figures"].items()}
     for prefix in ("", "few_labels_", "held_out_", "cnn_", "cnn_scaled_"):
         assert 0.0 <= figures[f"{prefix}ece"] <= 1.0

@@ -110,6 +110,9 @@ def test_a_label_is_dragged_onto_a_channel_or_given_by_its_key(server: Server, p
 
     stored = Stored(server)
     expected, _ = captures_of(server, first)
+    cards.nth(0).click()
+    expect(page.get_by_text(f"{len(expected)} inputs selected")).to_be_visible()
+    page.keyboard.press("Escape")
     label = page.get_by_role("group", name="Labels").get_by_role("button", name="5", exact=True)
     label.drag_to(cards.nth(0))
     expect(page.locator(".deed.queued")).to_contain_text(f"{len(expected)} × 5")

@@ -289,3 +289,33 @@ def test_a_claim_can_leave_labels_where_they_are(store: FeedbackStore) -> None:
     rest = store.claim(worker="w", limit=9, lease=timedelta(minutes=1))
     assert rest is not None
     assert [record.feedback_id for record in rest.records] == [first.feedback_id]
+
+
+def test_a_claim_of_some_labels_takes_nothing_else_not_even_what_leaves(
+    store: FeedbackStore,
+) -> None:
+    old, other, wanted = store.add([correction(1), correction(2), correction(3, "new")])
+    first = claimed(store, 1)
+    store.mark_applied(first.token, [old.feedback_id], "v1")
+    store.withdraw(old.feedback_id, "anna")
+    claim = store.claim(worker="w", limit=9, lease=LEASE, only_labels={"new"})
+    assert claim is not None
+    assert [record.feedback_id for record in claim.records] == [wanted.feedback_id]
+    assert claim.subtract == ()
+    assert store.claim(worker="w", limit=9, lease=LEASE, only_labels={"absent"}) is None
+    rest = claimed(store)
+    assert [record.feedback_id for record in rest.records] == [other.feedback_id]
+    assert [record.feedback_id for record in rest.subtract] == [old.feedback_id]
+
+
+def test_what_was_ever_set_aside_for_a_reason_is_remembered(store: FeedbackStore) -> None:
+    mine = [r.feedback_id for r in store.add([correction(i) for i in range(4)], author="m%y")]
+    theirs = [r.feedback_id for r in store.add([correction(9)], author="m_y")]
+    claim = claimed(store)
+    store.quarantine(claim.token, [mine[0], theirs[0]], "so: and so")
+    store.quarantine(claim.token, [mine[1]], "for so: another reason")
+    store.reject(claim.token, [mine[2]], "so: but rejected")
+    assert store.set_aside("m%y", "so: ") == {mine[0]}
+    store.withdraw(mine[0], "m%y")
+    assert store.set_aside("m%y", "so: ") == {mine[0]}, "he has said it all the same"
+    assert store.set_aside("m%y", "s%") == frozenset()

@@ -273,6 +273,22 @@ def test_of_many_that_reach_for_one_job_one_gets_it(tmp_path: Path) -> None:
         assert len([claim for claim in got if claim is not None]) == 1
 
 
+def test_the_last_refit_is_recent_however_many_relabels_came_after_it(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rcmvae.jobs.store.RECENT", 3)
+    monkeypatch.setattr("rcmvae.jobs.store.RECENT_REFITS", 1)
+    relabel, refit = JobMethod.RELABEL, JobMethod.REFIT
+    done = []
+    with FeedbackStore.open(store_url) as store:
+        jobs = JobStore.of(store)
+        assert jobs.recent() == ()
+        for method in (relabel, refit, relabel, refit, *[relabel] * 5):
+            done.append(ask(jobs, method).job_id)
+            jobs.finish(take(jobs).token, JobResult(JobState.DONE, ""))
+        assert [job.job_id for job in jobs.recent()] == [done[i] for i in (8, 7, 6, 3, 0)]
+
+
 def test_an_unknown_id_is_said(jobs: JobStore) -> None:
     with pytest.raises(JobNotFound):
         jobs.get("0" * 32)

@@ -62,16 +62,16 @@ function DecideAll() {
   const under = deciding.value;
   if (under) return <p class="hint" role="status">{under.done} of {under.of} decided</p>;
   const button = (how: "accept" | "withdraw", name: string) => (
-    <button type="button" disabled={refusal("admin") !== null} title={refusal("admin") ?? undefined}
+    <button type="button" disabled={refusal("admin") !== null} title={refusal("admin") ?? "Of those that are listed here"}
       class={asked.value === how ? "primary" : ""}
       onClick={() => {
         if (asked.value === how) void decideAll(how);
         asked.value = asked.value === how ? null : how;
       }}>
-      {asked.value === how ? `Sure? ${name} ${items}` : `${name} all ${items} listed`}
+      {asked.value === how ? `Sure? ${name} ${items}` : `${name} all ${items}`}
     </button>
   );
-  return <div class="row" onMouseLeave={() => { asked.value = null; }}>{button("accept", "Accept")}{button("withdraw", "Take back")}</div>;
+  return <div class="row decide-all" onMouseLeave={() => { asked.value = null; }}>{button("accept", "Accept")}{button("withdraw", "Take back")}</div>;
 }
 
 function countOf(name: ListName) {
