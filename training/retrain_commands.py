@@ -24,6 +24,8 @@ from training.watch import WatchConfig, Watcher
 
 METHODS = (JobMethod.AUTO, JobMethod.RELABEL, JobMethod.REFIT)
 _FOLLOW_SECONDS = 0.1
+_MOST = 1e8
+"""Three years in seconds: times that are added to it must stay in the calendar."""
 
 
 def models_folder() -> Path:
@@ -107,12 +109,13 @@ def work_once(
 
 def _config(options: argparse.Namespace) -> WatchConfig:
     for flag in ("poll", "lease"):
-        if not getattr(options, flag) > 0:
-            raise InvalidInput(f"--{flag}", "more than 0", f"{getattr(options, flag):g}")
+        if not 0 < getattr(options, flag) <= _MOST:
+            expected = f"more than 0, at most {_MOST:g}"
+            raise InvalidInput(f"--{flag}", expected, f"{getattr(options, flag):g}")
     for flag in ("quiet", "refit_hours", "keep"):
-        if not getattr(options, flag) >= 0:
+        if not 0 <= getattr(options, flag) <= _MOST:
             name = f"--{flag.replace('_', '-')}"
-            raise InvalidInput(name, "at least 0", f"{getattr(options, flag):g}")
+            raise InvalidInput(name, f"0 to {_MOST:g}", f"{getattr(options, flag):g}")
     return WatchConfig(
         models=options.models,
         guard=None if options.no_guard else GuardConfig(),
