@@ -128,8 +128,10 @@ class CaptureBuffer:
             return
         oldest = datetime.now(UTC) - timedelta(days=self._keep_days)
         with self._lock:
-            while self._recent and next(iter(self._recent.values())).created < oldest:
-                self._recent.popitem(last=False)
+            # Not up to the first that is young: a clock that was ahead may have written it.
+            old = [name for name, seen in self._recent.items() if seen.created < oldest]
+            for name in old:
+                del self._recent[name]
         await self._store.run(lambda store: store.forget_captures(oldest))
 
     async def _flush_pending(self) -> None:

@@ -63,15 +63,7 @@ class FeedbackStore(ClaimStore, CaptureStore):
         idempotency_key: str | None = None,
         body_sha256: str | None = None,
     ) -> tuple[FeedbackRecord, ...]:
-        """Queue corrections, all or none.
-
-        Args:
-            items: in the order in which they were said.
-            author: who says it, 1 to 128 characters.
-            source: the tool or batch that it comes from, 1 to 64 characters.
-            idempotency_key: 1 to 128 characters, the author's own; the same key with the same body
-                gives the first reply again and changes nothing.
-            body_sha256: of the request; goes with the key.
+        """Queue corrections, all or none; the arguments are those of a `Submission`.
 
         Returns:
             The corrections as they were posted, queued; `conflict` says which of them prevail.

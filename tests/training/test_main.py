@@ -192,11 +192,17 @@ def test_retrain_rejects_what_the_gate_refused(
         (["evaluate", "--models", "{}/none"], "BundleNotFound: "),
         (["evaluate", "--models", "{}", "--version", "v1"], "BundleNotFound: "),
         (["report", "{}/none", "--models", "{}/none"], "BundleNotFound: "),
-        (["retrain", "--poll", "0"], "InvalidInput: --poll: expected more than 0, at most 1e+08, got 0"),
+        (
+            ["retrain", "--poll", "0"],
+            "InvalidInput: --poll: expected more than 0, at most 1e+08, got 0",
+        ),
         (["retrain", "--lease", "nan"], "InvalidInput: --lease: expected more than 0"),
         (["retrain", "--lease", "inf"], "InvalidInput: --lease: expected more than 0, at most"),
         (["retrain", "--refit-hours", "inf"], "InvalidInput: --refit-hours: expected 0 to"),
-        (["retrain", "--refit-hours", "-1"], "InvalidInput: --refit-hours: expected 0 to 1e+08, got -1"),
+        (
+            ["retrain", "--refit-hours", "-1"],
+            "InvalidInput: --refit-hours: expected 0 to 1e+08, got -1",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(

@@ -23,7 +23,7 @@ from rcmvae.counts import read_label_map
 from rcmvae.errors import BundleConflict
 from rcmvae.feedback import FeedbackStatus, FeedbackStore
 from rcmvae.jobs import roll_back
-from tests.training.test_retrain import claim_everything, rival, run, statuses
+from tests.training.retrain_run import claim_everything, rival, run, statuses
 from tests.training.tiny import LENIENT, NEW_LABEL, corrections, everything_wrong, post, wrong
 from training.gate import GateConfig
 from training.promotion import ATTEMPTS

@@ -19,7 +19,7 @@ from rcmvae.feedback import FeedbackStatus, FeedbackStore
 from rcmvae.jobs import JobClaim, JobMethod, JobOrigin, JobState, JobStore
 from tests.e2e.served import wait_until
 from tests.rcmvae.feedback_fixtures import StillClock
-from tests.training.test_retrain import claim_everything
+from tests.training.retrain_run import claim_everything
 from tests.training.tiny import LENIENT, corrections, post
 from tests.training.watch_child import STEPS
 from training.due import Schedule
