@@ -136,6 +136,19 @@ def test_what_is_too_old_goes_without_any_traffic(store: LazyStore, tmp_path: Pa
     store.close()
 
 
+def test_a_clock_that_was_ahead_keeps_no_old_ones_in_memory(
+    store: LazyStore, tmp_path: Path
+) -> None:
+    metrics = Metrics(tmp_path, multiprocess=False)
+    buffer = CaptureBuffer(store, metrics, rows=9, keep=9, keep_days=2.0, flush_seconds=0.001)
+    now, x = datetime.now(UTC), np.zeros(2, dtype=np.float32)
+    ages = {"ahead": -400.0, "old": 3.0, "young": 0.0}
+    buffer.add([Seen(name, x, "v1", now - timedelta(days=age)) for name, age in ages.items()])
+    asyncio.run(buffer.forget())
+    assert sorted(asyncio.run(buffer.find(ages))) == ["ahead", "young"]
+    store.close()
+
+
 def test_without_an_age_nothing_is_too_old(store: LazyStore, tmp_path: Path) -> None:
     buffer = _buffer(store, tmp_path)
     buffer.add([Seen("p", np.zeros(2, dtype=np.float32), "v1", datetime(1999, 1, 1, tzinfo=UTC))])
