@@ -149,7 +149,8 @@ class FitConfig:
             weights and batches.
         restart_at: share of the run after which that is looked at; where no restart is left, the
             channel is parted (training/parting.py).
-        threads: torch threads of each rank (0: as many as there are free cores).
+        threads: torch threads of each rank (0: as many as there are free cores). Another number is
+            another order of sums, and in the end another model of the same seed.
         device: ``cpu`` or ``cuda``; ``auto``: CUDA where there is some.
         precision: of encoder and decoder; ``auto``: ``bfloat16`` where the device multiplies in it
             itself, ``float32`` elsewhere.
