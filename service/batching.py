@@ -133,8 +133,7 @@ class MicroBatcher:
     async def close(self) -> None:
         """Take nothing more, and finish what is queued."""
         self._closing = True
-        while self._small:
-            self._run_small(asyncio.get_running_loop())
+        self._run_small(asyncio.get_running_loop())
         if self._large_runs is not None:
             await self._large_runs
 
@@ -151,11 +150,15 @@ class MicroBatcher:
             loop.call_soon(self._run_small, loop)
 
     def _run_small(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run all that is queued.
+
+        Under overload a turn of the loop reads hundreds of requests, most of them to be refused:
+        with one batch a turn, those that were taken would wait for that again and again.
+        """
         self._small_is_due = False
-        batch = self._take(self._small, self._limits.inline_rows, loop.time())
-        _settle(self._answers(batch))
-        if self._small:
-            self._make_small_due(loop)
+        while self._small:
+            batch = self._take(self._small, self._limits.inline_rows, loop.time())
+            _settle(self._answers(batch))
 
     async def _run_large(self, loop: asyncio.AbstractEventLoop) -> None:
         try:

@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         8192, description="Inputs and draws that may wait for a run before requests are refused."
     )
     requests_in_flight: PositiveInt = Field(
-        256, description="Requests for predictions that a worker has in work before it refuses."
+        512, description="Requests for predictions that a worker has in work before it refuses."
     )
     providers: Annotated[str, Field(pattern=_PROVIDERS)] = Field(
         "auto",

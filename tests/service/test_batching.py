@@ -118,6 +118,17 @@ def test_what_comes_in_one_turn_of_the_loop_runs_together(served: Served) -> Non
     _bench(served, scenario)
 
 
+def test_a_turn_of_the_loop_leaves_nothing_queued(served: Served) -> None:
+    async def scenario(bench: _Bench) -> None:
+        asked = [asyncio.create_task(bench.ask(i / 32)) for i in range(18)]
+        await asyncio.sleep(0)  # all have queued, and the run is due
+        await asyncio.sleep(0)
+        assert bench.session.runs == [4, 4, 4, 4, 2]
+        assert await asyncio.gather(*asked) == [[i / 32] for i in range(18)]
+
+    _bench(served, scenario)
+
+
 def test_large_requests_run_in_the_thread_and_collect_while_it_is_busy(served: Served) -> None:
     async def scenario(bench: _Bench) -> None:
         first = asyncio.create_task(bench.ask(0.125, rows=5))
